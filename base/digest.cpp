@@ -1,0 +1,31 @@
+#include "base/digest.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <stdexcept>
+
+namespace qscd {
+
+Sha256Digest sha256(ByteView bytes) {
+    std::array<std::uint8_t, 32> out;
+    SHA256(bytes.data(), bytes.size(), out.data());
+    return Sha256Digest{out};
+}
+
+Sha256Digest sha256(std::initializer_list<ByteView> parts) {
+    Bytes all;
+    for (const auto part : parts) all.insert(all.end(), part.begin(), part.end());
+    return sha256(all);
+}
+
+Bytes digest(HashAlgorithm algorithm, ByteView bytes) {
+    Bytes out(size_of(algorithm));
+    const EVP_MD* md = algorithm == HashAlgorithm::sha256   ? EVP_sha256()
+                       : algorithm == HashAlgorithm::sha384 ? EVP_sha384()
+                                                            : EVP_sha512();
+    if (EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, md, nullptr) != 1)
+        throw std::runtime_error("EVP_Digest");
+    return out;
+}
+
+}  // namespace qscd
