@@ -6,6 +6,7 @@
 
 // A release binary must not hold this symbol; tests/architecture looks for it.
 extern "C" {
+extern const char qscd_test_clock_marker[];
 const char qscd_test_clock_marker[] = "qscd test clock";
 }
 

@@ -1,0 +1,46 @@
+// The frame of every daemon: hardening, signals, and the control socket inherited from the supervisor, over which its
+// connections to other daemons arrive. A daemon opens no door itself [SAM-22].
+// Thread rules: run() owns the main thread; connection() is called there, health() too.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/file.hpp"
+
+namespace qscd::process {
+
+// Our end of a new link: either we ask `peer` (client), or `peer` asks us (server).
+struct Connection {
+    bool we_ask;
+    std::string peer;  // the other daemon's name, or "bootstrap" for the local owner's command
+    Descriptor socket;
+};
+
+class Daemon {
+public:
+    virtual ~Daemon() = default;
+    virtual void connection(Connection connection) = 0;
+    virtual void stop() = 0;  // finish what runs, refuse what comes
+};
+
+// Runs until SIGTERM, SIGINT or the end of the supervisor. `start` gets the deployment's directory (--deployment DIR) and
+// builds the daemon; its error ends the process with exit code 1 and one line of diagnostics. Exit code 0 for a clean stop.
+int run(std::string_view name, int argc, char** argv,
+        const std::function<Result<std::unique_ptr<Daemon>>(const std::filesystem::path&)>& start);
+
+// No core dumps, not traceable, no new privileges, umask 077. Called by run(); the command line calls it too.
+void harden();
+
+// The environment variable that names the inherited control socket.
+inline constexpr const char* control_variable = "QSCD_CONTROL_FD";
+
+// One message on the control socket, with a descriptor at most. Sequenced packets: a message is whole or absent.
+struct ControlMessage {
+    std::string text;  // supervisor: "ask PEER", "serve PEER"; daemon: "ready"
+    Descriptor descriptor = {};
+};
+Result<void> send_control(int socket, std::string_view text, int descriptor = -1);
+Result<ControlMessage> receive_control(int socket);  // Errc::service_away when the other end is gone
+
+}  // namespace qscd::process
