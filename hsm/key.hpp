@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <p11-kit/pkcs11.h>
 #include <vector>
 

@@ -16,8 +16,8 @@ class Session;
 
 class Token {
 public:
-    // One session per thread, and one more that keeps the login alive. Errc::token_away when the token is not there;
-    // Errc::configuration for a wrong PIN, which is never tried again.
+    // One session per thread, and one more that keeps the login alive. A token that is away now is opened as soon as it is
+    // there. Errc::configuration for a wrong PIN, which is never tried again.
     static Result<std::unique_ptr<Token>> open(std::shared_ptr<Module> module, std::string label, SecretBytes pin,
                                                unsigned threads);
     ~Token();

@@ -1,0 +1,12 @@
+// Making keys in a token, and reading back what the token says of them. Private to the room. [QSCD-01] [QSCD-02]
+#pragma once
+
+#include "hsm/session.hpp"
+
+namespace qscd::hsm {
+
+// The caller holds the module's gate and syncs afterwards. A key whose attributes read back differently is destroyed.
+Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const CkaId& id, const std::string& label);
+Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label);
+
+}  // namespace qscd::hsm

@@ -1,0 +1,162 @@
+#include "hsm/session.hpp"
+
+#include <algorithm>
+
+namespace qscd::hsm {
+namespace {
+
+struct DigestRow {
+    HashAlgorithm algorithm;
+    CK_MECHANISM_TYPE hash;
+    CK_RSA_PKCS_MGF_TYPE mgf;
+    std::array<std::uint8_t, 19> digest_info;  // RFC 8017, 9.2, note 1
+};
+constexpr std::array digest_rows{
+    DigestRow{HashAlgorithm::sha256, CKM_SHA256, CKG_MGF1_SHA256,
+              {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}},
+    DigestRow{HashAlgorithm::sha384, CKM_SHA384, CKG_MGF1_SHA384,
+              {0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30}},
+    DigestRow{HashAlgorithm::sha512, CKM_SHA512, CKG_MGF1_SHA512,
+              {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40}},
+};
+
+constexpr std::size_t largest_signature = 1024;  // bytes: RSA-8192
+
+}  // namespace
+
+SigningInput::SigningInput(Scheme scheme, const DtbsR& dtbsr) : data(dtbsr.bytes().begin(), dtbsr.bytes().end()) {
+    const auto& row = digest_rows[static_cast<std::size_t>(dtbsr.algorithm()) - 1];
+    switch (scheme) {
+        case Scheme::ecdsa:
+            mechanism.mechanism = CKM_ECDSA;
+            break;
+        case Scheme::rsa_pkcs1:
+            mechanism.mechanism = CKM_RSA_PKCS;
+            data.insert(data.begin(), row.digest_info.begin(), row.digest_info.end());
+            break;
+        case Scheme::rsa_pss:
+            pss = {row.hash, row.mgf, dtbsr.bytes().size()};
+            mechanism = {CKM_RSA_PKCS_PSS, &pss, sizeof pss};
+            break;
+    }
+}
+
+SigningInput::SigningInput(ByteView message) : data(message.begin(), message.end()) {
+    mechanism.mechanism = CKM_SHA256_HMAC;
+}
+
+Session::~Session() {
+    const auto inside = module_->enter();
+    close();
+}
+
+void Session::close() {
+    if (handle_ != CK_INVALID_HANDLE && generation_ == module_->generation()) api().C_CloseSession(handle_);
+    handle_ = CK_INVALID_HANDLE;
+}
+
+Result<void> Session::ready() {
+    if (handle_ != CK_INVALID_HANDLE && generation_ == module_->generation()) return success();
+    return reopen();
+}
+
+Result<void> Session::reopen() {
+    close();
+    const auto generation = module_->generation();
+    CK_ULONG count = 0;
+    if (const CK_RV rv = api().C_GetSlotList(CK_TRUE, nullptr, &count); rv != CKR_OK)
+        return error_of(rv, "C_GetSlotList");
+    std::vector<CK_SLOT_ID> slots(count);
+    if (const CK_RV rv = api().C_GetSlotList(CK_TRUE, slots.data(), &count); rv != CKR_OK)
+        return error_of(rv, "C_GetSlotList");
+    slots.resize(count);
+    const auto found = std::ranges::find_if(slots, [&](CK_SLOT_ID slot) {
+        CK_TOKEN_INFO info{};
+        if (api().C_GetTokenInfo(slot, &info) != CKR_OK) return false;
+        const std::string_view label{reinterpret_cast<const char*>(info.label), sizeof info.label};
+        return label.starts_with(label_) && label.find_first_not_of(' ', label_.size()) == std::string_view::npos;
+    });
+    if (found == slots.end()) return Error{Errc::token_away, "there is no token labelled " + label_};
+    CK_RV rv = api().C_OpenSession(*found, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_);
+    if (rv != CKR_OK) {
+        handle_ = CK_INVALID_HANDLE;
+        return error_of(rv, "C_OpenSession");
+    }
+    slot_ = *found;
+    generation_ = generation;
+    rv = api().C_Login(handle_, CKU_USER, const_cast<CK_UTF8CHAR*>(pin_.reveal().data()), pin_.size());
+    if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return success();
+    close();
+    if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED)
+        return Error{Errc::configuration, "the PIN of token " + label_ + " is wrong or locked"};
+    return error_of(rv, "C_Login");
+}
+
+Result<bool> Session::token_is_there() {
+    CK_TOKEN_INFO info{};
+    const CK_RV rv = api().C_GetTokenInfo(slot_, &info);
+    if (rv != CKR_OK) return error_of(rv, "C_GetTokenInfo");
+    return true;
+}
+
+Result<std::vector<CK_OBJECT_HANDLE>> Session::search(std::span<const CK_ATTRIBUTE> wanted) {
+    CK_RV rv = api().C_FindObjectsInit(handle_, const_cast<CK_ATTRIBUTE*>(wanted.data()), wanted.size());
+    if (rv != CKR_OK) return error_of(rv, "C_FindObjectsInit");
+    std::vector<CK_OBJECT_HANDLE> out;
+    for (;;) {
+        std::array<CK_OBJECT_HANDLE, 256> some;
+        CK_ULONG count = 0;
+        rv = api().C_FindObjects(handle_, some.data(), some.size(), &count);
+        if (rv != CKR_OK || count == 0) break;
+        out.insert(out.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+    api().C_FindObjectsFinal(handle_);
+    if (rv != CKR_OK) return error_of(rv, "C_FindObjects");
+    return out;
+}
+
+Result<CK_OBJECT_HANDLE> Session::locate(KeyObject& key) {
+    if (key.generation_ == generation_ && key.handle_ != CK_INVALID_HANDLE) return key.handle_.load();
+    const std::array wanted{attribute(CKA_CLASS, key.class_), attribute_bytes(CKA_ID, key.id_.bytes())};
+    QSCD_TRY(auto found, search(wanted));
+    if (found.size() == 1) {
+        key.handle_ = found[0];
+        key.generation_ = generation_;
+        return found[0];
+    }
+    if (found.size() > 1) return Error{Errc::internal, "two keys with CKA_ID " + key.id_.hex()};
+    // An empty search is "token away" until C_GetTokenInfo says otherwise: an absent token is not a destroyed key.
+    QSCD_TRY(token_is_there());
+    return Error{Errc::parameter_invalid, "the token is there and key " + key.id_.hex() + " is not"};
+}
+
+CK_RV Session::begin(CK_OBJECT_HANDLE key, SigningInput& input) {
+    return api().C_SignInit(handle_, &input.mechanism, key);
+}
+
+Result<Bytes> Session::finish(const SigningInput& input) {
+    Bytes signature(largest_signature);  // always room enough: CKR_BUFFER_TOO_SMALL would leave the operation active
+    CK_ULONG size = signature.size();
+    const CK_RV rv = api().C_Sign(handle_, const_cast<std::uint8_t*>(input.data.data()), input.data.size(),
+                                  signature.data(), &size);
+    if (rv != CKR_OK) {
+        close();  // whatever operation may still be active goes with the session
+        return error_of(rv, "C_Sign");
+    }
+    signature.resize(size);
+    return signature;
+}
+
+Result<Bytes> Session::read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+    CK_ATTRIBUTE wanted{type, nullptr, 0};
+    if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
+        return error_of(rv, "C_GetAttributeValue");
+    Bytes value(wanted.ulValueLen);
+    wanted.pValue = value.data();
+    if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
+        return error_of(rv, "C_GetAttributeValue");
+    value.resize(wanted.ulValueLen);
+    return value;
+}
+
+}  // namespace qscd::hsm

@@ -1,0 +1,346 @@
+#include "hsm/token.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <mutex>
+#include <openssl/ecdsa.h>
+#include <tuple>
+
+#include "base/diagnostics.hpp"
+#include "base/openssl.hpp"
+#include "hsm/generation.hpp"
+#include "hsm/session.hpp"
+
+namespace qscd::hsm {
+namespace {
+
+constexpr std::chrono::milliseconds first_pause{100}, longest_pause{2000};
+
+constexpr CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY, data_class = CKO_DATA;
+constexpr CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+
+using EcdsaSig = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
+
+// PKCS#11 answers r and s at fixed width; everybody else wants DER.
+Bytes der_of_raw(ByteView raw) {
+    const auto half = static_cast<int>(raw.size() / 2);
+    const EcdsaSig signature{ECDSA_SIG_new()};
+    ECDSA_SIG_set0(signature.get(), BN_bin2bn(raw.data(), half, nullptr),
+                   BN_bin2bn(raw.data() + half, half, nullptr));
+    return der_of(*signature, i2d_ECDSA_SIG);
+}
+
+struct SignAttempt {
+    Result<Bytes> signature;
+    bool entered;
+};
+
+// Only a failed C_SignInit is tried again, once, after renewal: nothing had been signed. Once C_Sign was entered its
+// outcome counts as used, whatever it answered: nothing is retried, on no token. [QSCD-22]
+SignAttempt sign_once(Session& session, KeyObject& key, SigningInput& input) {
+    for (bool renewed = false;; renewed = true) {
+        const auto handle = session.locate(key);
+        if (!handle) return {handle.error(), false};
+        const CK_RV rv = session.begin(handle.value(), input);
+        if (rv == CKR_OK) return {session.finish(input), true};
+        if (meaning_of(rv) != Meaning::stale || renewed) return {error_of(rv, "C_SignInit"), false};
+        session.forget(key);
+        if (const auto ready = session.reopen(); !ready) return {ready.error(), false};
+    }
+}
+
+Token::Outcome sign_hash(Session& session, KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
+    SigningInput input{scheme, dtbsr};
+    auto attempt = sign_once(session, key, input);
+    if (attempt.signature && scheme == Scheme::ecdsa) attempt.signature = der_of_raw(attempt.signature.value());
+    return {std::move(attempt.signature), attempt.entered};
+}
+
+}  // namespace
+
+// The threads, their sessions, and the keeper that brings the token back when it went away.
+struct Token::Pool {
+    Pool(std::shared_ptr<Module> m, const std::string& l, SecretBytes p)
+        : module(std::move(m)), label(l), pin(std::move(p)) {}
+
+    std::shared_ptr<Module> module;
+    std::string label;
+    SecretBytes pin;
+    std::mutex lock;
+    std::condition_variable work, lost;
+    std::deque<std::function<void(Session&)>> jobs;
+    bool stopping = false;
+    std::atomic<bool> reachable = true;
+    bool refused = false;  // a wrong PIN is never tried again: tokens lock
+    std::vector<std::thread> threads;
+    std::thread keeper;
+
+    void start(unsigned count) {
+        for (unsigned i = 0; i < count; ++i) threads.emplace_back([this] { serve(); });
+        keeper = std::thread{[this] { keep(); }};
+    }
+
+    ~Pool() {
+        {
+            const std::lock_guard guard{lock};
+            stopping = true;
+        }
+        work.notify_all();
+        lost.notify_all();
+        for (auto& thread : threads) thread.join();
+        keeper.join();
+    }
+
+    void post(std::function<void(Session&)> job) {
+        {
+            const std::lock_guard guard{lock};
+            jobs.push_back(std::move(job));
+        }
+        work.notify_one();
+    }
+
+    void serve() {
+        Session session{module, label, pin};
+        for (;;) {
+            std::unique_lock guard{lock};
+            work.wait(guard, [&] { return stopping || !jobs.empty(); });
+            if (jobs.empty()) return;
+            auto job = std::move(jobs.front());
+            jobs.pop_front();
+            guard.unlock();
+            job(session);
+        }
+    }
+
+    // The breaker: while the token is away nobody waits for it. Otherwise a session that is logged in.
+    Result<void> admit(Session& session) {
+        if (!reachable) return Error{Errc::token_away, "token " + label + " is away"};
+        return watch(session.ready());
+    }
+
+    template <class T>
+    Result<T> watch(Result<T> result) {
+        if (!result && (result.error().code == Errc::token_away || result.error().code == Errc::configuration)) {
+            const std::lock_guard guard{lock};
+            if (reachable.exchange(false))
+                note(Level::alarm, "token-away", {{"token", label}, {"reason", describe(result.error())}});
+            refused = result.error().code == Errc::configuration;
+            lost.notify_all();
+        }
+        return result;
+    }
+
+    // Whether the token answers: session, login, token info and a search, which reads its store.
+    Result<void> probe(Session& session) {
+        const auto inside = module->enter();
+        QSCD_TRY(session.reopen());
+        QSCD_TRY(session.token_is_there());
+        const std::array wanted{attribute(CKA_CLASS, private_class)};
+        QSCD_TRY(session.search(wanted));
+        return success();
+    }
+
+    void keep() {
+        Session session{module, label, pin};  // never used for signing: it keeps the login alive
+        std::ignore = watch(probe(session));  // what it found stands in `reachable`
+        auto pause = first_pause;
+        std::unique_lock guard{lock};
+        while (!stopping) {
+            if (reachable || refused) {
+                pause = first_pause;
+                lost.wait(guard, [&] { return stopping || (!reachable && !refused); });
+                continue;
+            }
+            guard.unlock();
+            auto back = probe(session);
+            if (!back && module->reinitialise()) back = probe(session);
+            guard.lock();
+            if (back) {
+                reachable = true;
+                note("token-back", {{"token", label}});
+            } else if (back.error().code == Errc::configuration) {
+                refused = true;
+                note(Level::alarm, "token-refused", {{"token", label}, {"reason", describe(back.error())}});
+            } else {
+                lost.wait_for(guard, pause, [&] { return stopping; });
+                pause = std::min(pause * 2, longest_pause);
+            }
+        }
+    }
+};
+
+Token::Token(std::shared_ptr<Module> module, std::string label) : module_(std::move(module)), label_(std::move(label)) {}
+Token::~Token() = default;
+
+Result<std::unique_ptr<Token>> Token::open(std::shared_ptr<Module> module, std::string label, SecretBytes pin,
+                                           unsigned threads) {
+    std::unique_ptr<Token> out{new Token{std::move(module), std::move(label)}};
+    out->pool_ = std::make_unique<Pool>(out->module_, out->label_, std::move(pin));
+    {
+        Session first{out->module_, out->label_, out->pool_->pin};
+        const auto there = out->pool_->probe(first);
+        if (!there && there.error().code == Errc::configuration) {
+            out->pool_->start(0);  // so that it can be joined
+            return there.error();
+        }
+    }
+    out->pool_->start(threads);
+    return out;
+}
+
+template <class T>
+T Token::run(std::function<T(Session&)> job) {
+    std::promise<T> promise;
+    auto future = promise.get_future();
+    pool_->post([&](Session& session) {
+        const auto inside = module_->enter();
+        if (const auto admitted = pool_->admit(session); !admitted) return promise.set_value(admitted.error());
+        promise.set_value(pool_->watch(job(session)));
+    });
+    return future.get();
+}
+
+Result<GeneratedKey> Token::generate(KeyKind kind, const CkaId& id, const std::string& label) {
+    const auto began = std::filesystem::file_time_type::clock::now();
+    QSCD_TRY(auto key, run<Result<GeneratedKey>>(
+                           [&](Session& session) { return generate_key_pair(session, kind, id, label); }));
+    QSCD_TRY(module_->make_durable(began));
+    return key;
+}
+
+Result<std::shared_ptr<KeyObject>> Token::generate_hmac_key(const CkaId& id, const std::string& label) {
+    const auto began = std::filesystem::file_time_type::clock::now();
+    QSCD_TRY(auto key, run<Result<std::shared_ptr<KeyObject>>>(
+                           [&](Session& session) { return generate_secret_key(session, id, label); }));
+    QSCD_TRY(module_->make_durable(began));
+    return key;
+}
+
+Result<std::shared_ptr<KeyObject>> Token::find_private(const CkaId& id) {
+    return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
+        auto key = std::make_shared<KeyObject>(id, private_class);
+        QSCD_TRY(session.locate(*key));
+        return key;
+    });
+}
+
+Result<std::shared_ptr<KeyObject>> Token::find_by_label(const std::string& label) {
+    return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
+        const std::array wanted{attribute_bytes(CKA_LABEL, view_of(label)), attribute(CKA_SIGN, yes)};
+        QSCD_TRY(auto found, session.search(wanted));
+        if (found.size() != 1) {
+            QSCD_TRY(session.token_is_there());
+            return Error{Errc::parameter_invalid, std::to_string(found.size()) + " keys labelled " + label};
+        }
+        QSCD_TRY(auto class_bytes, session.read(found[0], CKA_CLASS));
+        QSCD_TRY(auto id_bytes, session.read(found[0], CKA_ID));
+        const auto id = CkaId::from(id_bytes);
+        CK_OBJECT_CLASS object_class = 0;
+        if (!id || class_bytes.size() != sizeof object_class)
+            return Error{Errc::internal, "key " + label + " has a CKA_ID that is not ours"};
+        std::memcpy(&object_class, class_bytes.data(), sizeof object_class);
+        return std::make_shared<KeyObject>(*id, object_class);
+    });
+}
+
+Result<std::vector<CkaId>> Token::private_keys() {
+    return run<Result<std::vector<CkaId>>>([](Session& session) -> Result<std::vector<CkaId>> {
+        const std::array wanted{attribute(CKA_CLASS, private_class)};
+        QSCD_TRY(auto found, session.search(wanted));
+        std::vector<CkaId> out;
+        for (const auto handle : found) {
+            QSCD_TRY(auto bytes, session.read(handle, CKA_ID));
+            if (const auto id = CkaId::from(bytes)) out.push_back(*id);
+        }
+        return out;
+    });
+}
+
+Result<void> Token::destroy(const CkaId& id) {
+    const auto began = std::filesystem::file_time_type::clock::now();
+    QSCD_TRY(run<Result<void>>([&](Session& session) -> Result<void> {
+        const std::array wanted{attribute(CKA_CLASS, private_class), attribute_bytes(CKA_ID, id.bytes())};
+        QSCD_TRY(auto found, session.search(wanted));
+        for (const auto handle : found)
+            if (const CK_RV rv = session.api().C_DestroyObject(session.handle(), handle); rv != CKR_OK)
+                return error_of(rv, "C_DestroyObject");
+        QSCD_TRY(auto left, session.search(wanted));
+        if (!left.empty()) return Error{Errc::internal, "the key is still there after C_DestroyObject"};
+        QSCD_TRY(session.token_is_there());
+        return success();
+    }));
+    return module_->make_durable(began);
+}
+
+Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
+    bool entered = false;
+    auto signature = run<Result<Bytes>>([&](Session& session) {
+        auto outcome = sign_hash(session, key, scheme, dtbsr);
+        entered = outcome.entered;
+        return std::move(outcome.signature);
+    });
+    return {std::move(signature), entered};
+}
+
+void Token::sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<DtbsR> hashes,
+                     std::function<void(std::vector<Outcome>)> done) {
+    pool_->post([this, key = std::move(key), scheme, hashes = std::move(hashes), done = std::move(done)](Session& session) {
+        std::vector<Outcome> outcomes;
+        {
+            const auto inside = module_->enter();
+            for (const auto& hash : hashes) {
+                auto admitted = pool_->admit(session);
+                auto outcome = admitted ? sign_hash(session, *key, scheme, hash) : Outcome{admitted.error(), false};
+                outcome.signature = pool_->watch(std::move(outcome.signature));
+                outcomes.push_back(std::move(outcome));
+                if (!outcomes.back().signature) break;
+            }
+        }
+        done(std::move(outcomes));
+    });
+}
+
+Result<Bytes> Token::hmac(KeyObject& key, ByteView message) {
+    return run<Result<Bytes>>([&](Session& session) {
+        SigningInput input{message};
+        return sign_once(session, key, input).signature;
+    });
+}
+
+Result<void> Token::create_data(const std::string& label, ByteView value) {
+    const auto began = std::filesystem::file_time_type::clock::now();
+    QSCD_TRY(run<Result<void>>([&](Session& session) -> Result<void> {
+        std::array object{attribute(CKA_CLASS, data_class),
+                          attribute(CKA_TOKEN, yes),
+                          attribute(CKA_PRIVATE, no),
+                          attribute(CKA_MODIFIABLE, no),
+                          attribute_bytes(CKA_LABEL, view_of(label)),
+                          attribute_bytes(CKA_APPLICATION, view_of("qscd")),
+                          attribute_bytes(CKA_VALUE, value)};
+        CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+        if (const CK_RV rv = session.api().C_CreateObject(session.handle(), object.data(), object.size(), &handle);
+            rv != CKR_OK)
+            return error_of(rv, "C_CreateObject");
+        return success();
+    }));
+    return module_->make_durable(began);
+}
+
+Result<std::optional<Bytes>> Token::read_data(const std::string& label) {
+    return run<Result<std::optional<Bytes>>>([&](Session& session) -> Result<std::optional<Bytes>> {
+        const std::array wanted{attribute(CKA_CLASS, data_class), attribute_bytes(CKA_LABEL, view_of(label))};
+        QSCD_TRY(auto found, session.search(wanted));
+        if (found.empty()) {
+            QSCD_TRY(session.token_is_there());
+            return std::optional<Bytes>{};
+        }
+        if (found.size() > 1) return Error{Errc::internal, "two data objects labelled " + label};
+        QSCD_TRY(auto value, session.read(found[0], CKA_VALUE));
+        return std::optional<Bytes>{std::move(value)};
+    });
+}
+
+bool Token::reachable() const { return pool_->reachable; }
+
+}  // namespace qscd::hsm
