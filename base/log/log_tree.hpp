@@ -1,0 +1,22 @@
+// The log's append-only hash tree [RFC 6962, 2.1]: leaf SHA-256(00 | record), node SHA-256(01 | left | right). Keeps the
+// right edge only, so a million records cost a few dozen digests. Thread rules: one owner.
+#pragma once
+
+#include <vector>
+
+#include "base/digest.hpp"
+
+namespace qscd::log {
+
+class LogTree {
+public:
+    void append(ByteView record);
+    std::uint64_t size() const { return size_; }
+    Sha256Digest root() const;  // of the empty tree: SHA-256 of nothing
+
+private:
+    std::vector<Sha256Digest> edge_;  // roots of the full subtrees, largest first
+    std::uint64_t size_ = 0;
+};
+
+}  // namespace qscd::log

@@ -1,0 +1,2 @@
+// Beast itself, compiled once.
+#include <boost/beast/src.hpp>

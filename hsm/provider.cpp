@@ -1,0 +1,129 @@
+#include "hsm/provider.hpp"
+
+#include <array>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+
+#include "hsm/provider_tables.hpp"
+
+namespace qscd::hsm {
+namespace provider {
+namespace {
+
+std::optional<Error>& error_of_this_thread() {
+    thread_local std::optional<Error> error;
+    return error;
+}
+
+// Reason codes of OpenSSL's own are below 100.
+constexpr int reason_of(Errc code) { return 100 + static_cast<int>(code); }
+
+int error_library() {
+    static const int library = ERR_get_next_error_library();
+    return library;
+}
+
+const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
+    static const OSSL_ALGORITHM keys[] = {
+        {"RSA:rsaEncryption", "provider=qscd-pkcs11", rsa_key_management(), "RSA keys in a token"},
+        {"EC:id-ecPublicKey", "provider=qscd-pkcs11", ec_key_management(), "EC keys in a token"},
+        {nullptr, nullptr, nullptr, nullptr},
+    };
+    static const OSSL_ALGORITHM schemes[] = {
+        {"RSA:rsaEncryption", "provider=qscd-pkcs11", signatures(), "RSA signatures by a token"},
+        {"ECDSA", "provider=qscd-pkcs11", signatures(), "ECDSA signatures by a token"},
+        {nullptr, nullptr, nullptr, nullptr},
+    };
+    *no_cache = 0;
+    if (operation == OSSL_OP_KEYMGMT) return keys;
+    return operation == OSSL_OP_SIGNATURE ? schemes : nullptr;
+}
+
+int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPATCH** out, void** context) {
+    static const OSSL_DISPATCH entries[] = {
+        entry<OSSL_FUNC_provider_query_operation_fn>(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),
+        {0, nullptr},
+    };
+    *out = entries;
+    *context = const_cast<OSSL_CORE_HANDLE*>(handle);
+    return 1;
+}
+
+// The default provider is loaded first and by name: OpenSSL takes it by itself only while no other is loaded, and of
+// two equal offers it takes the first, so that public keys stay with the default provider. Neither is unloaded: keys
+// may outlive whatever could do it.
+Result<void> load() {
+    static OSSL_PROVIDER* const usual = OSSL_PROVIDER_load(nullptr, "default");
+    static OSSL_PROVIDER* const ours = OSSL_PROVIDER_add_builtin(nullptr, name, start) == 1
+                                           ? OSSL_PROVIDER_load(nullptr, name)
+                                           : nullptr;
+    if (usual == nullptr || ours == nullptr)
+        return Error{Errc::internal, "loading the provider qscd-pkcs11: " + openssl_reason()};
+    static ERR_STRING_DATA texts[] = {{ERR_PACK(error_library(), 0, 0), name}, {0, nullptr}};
+    ERR_load_strings(error_library(), texts);
+    return success();
+}
+
+Result<void> loaded_once() {
+    static const Result<void> outcome = load();
+    return outcome;
+}
+
+Result<void> check_kind(const ProviderKey& key, const EVP_PKEY& public_key) {
+    const auto& row = row_of(key.kind);
+    std::array<char, 40> group{};
+    if (EVP_PKEY_is_a(&public_key, row.elliptic ? "EC" : "RSA") != 1 ||
+        EVP_PKEY_get_bits(&public_key) != static_cast<int>(row.bits) ||
+        (row.elliptic &&
+         (EVP_PKEY_get_group_name(&public_key, group.data(), group.size(), nullptr) != 1 || row.group != group.data())))
+        return Error{Errc::internal, "the public key is not " + std::string{row.name}};
+    return success();
+}
+
+}  // namespace
+
+int refuse(Error error) {
+    ERR_new();
+    ERR_set_debug(OPENSSL_FILE, OPENSSL_LINE, name);
+    ERR_set_error(error_library(), reason_of(error.code), "%s", describe(error).c_str());
+    error_of_this_thread() = std::move(error);
+    return 0;
+}
+
+void forget_error() { error_of_this_thread().reset(); }
+
+}  // namespace provider
+
+Result<EvpPkey> make_evp_pkey(std::shared_ptr<const ProviderKey> key) {
+    QSCD_TRY(provider::loaded_once());
+    QSCD_TRY(const auto public_key, public_key_from_der(key->spki));
+    QSCD_TRY(provider::check_kind(*key, *public_key));
+    const char* type = row_of(key->kind).elliptic ? "EC" : "RSA";
+    provider::Handover handover{std::move(key), public_key.get()};
+    std::array parameters{
+        OSSL_PARAM_construct_octet_string(provider::handover_parameter, &handover, sizeof handover),
+        OSSL_PARAM_construct_end(),
+    };
+    const EvpPkeyCtx context{EVP_PKEY_CTX_new_from_name(nullptr, type, "provider=qscd-pkcs11")};
+    EVP_PKEY* out = nullptr;
+    if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+        EVP_PKEY_fromdata(context.get(), &out, EVP_PKEY_KEYPAIR, parameters.data()) != 1)
+        return Error{Errc::internal, "EVP_PKEY_fromdata: " + openssl_reason()};
+    return EvpPkey{out};
+}
+
+std::optional<Error> last_signing_error() { return provider::error_of_this_thread(); }
+
+Result<void> signing(std::string_view call, const std::function<bool()>& run) {
+    provider::forget_error();
+    ERR_clear_error();
+    if (run()) return success();
+    if (auto error = last_signing_error()) {
+        ERR_clear_error();
+        return *std::move(error);
+    }
+    return Error{Errc::internal, std::string{call} + ": " + openssl_reason()};
+}
+
+}  // namespace qscd::hsm

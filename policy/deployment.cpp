@@ -1,0 +1,81 @@
+#include "policy/deployment.hpp"
+
+#include "base/file.hpp"
+#include "policy/toml_reader.hpp"
+
+namespace qscd::policy {
+namespace {
+
+constexpr std::uint16_t default_api_port = 8443, default_status_port = 8080;
+constexpr std::int64_t largest_port = 65535;
+
+Result<Address> address_in(TomlTable& file, std::string_view key, std::uint16_t port) {
+    QSCD_TRY(auto table, file.table(key));
+    if (!table) return Address{"127.0.0.1", port};
+    QSCD_TRY(auto host, table->string_or("address", "127.0.0.1"));
+    QSCD_TRY(auto number, table->integer_or("port", port, 0, largest_port));
+    return Address{std::move(host), static_cast<std::uint16_t>(number)};
+}
+
+}  // namespace
+
+Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
+    const auto path = folder / "qscd.toml";
+    QSCD_TRY(auto text, read_file(path));
+    QSCD_TRY(auto file, TomlTable::parse(text, path.string()));
+    Deployment out;
+    std::error_code error;
+    out.folder = std::filesystem::absolute(folder, error);
+    QSCD_TRY(out.api, address_in(file, "api", default_api_port));
+    QSCD_TRY(out.status, address_in(file, "status", default_status_port));
+    QSCD_TRY(out.public_url, file.string_or("public_url", "https://localhost:" + std::to_string(out.api.port)));
+
+    QSCD_TRY(auto service, file.table("service"));
+    if (!service) return file.error("there is no [service]", "[service] with name, region and lang");
+    QSCD_TRY(out.name, service->string("name"));
+    QSCD_TRY(out.description, service->string_or("description", out.name));
+    QSCD_TRY(out.region, service->string("region"));
+    QSCD_TRY(out.language, service->string_or("lang", "en"));
+
+    QSCD_TRY(auto module, file.table("module"));
+    if (!module) return file.error("there is no [module]", "[module] with entry and library");
+    QSCD_TRY(out.module, module->string("entry"));
+    QSCD_TRY(auto library, module->string("library"));
+    out.library = library;
+
+    QSCD_TRY(out.signer_tokens, file.strings_or("signer_tokens", {"qscd-signers-1"}));
+    if (out.signer_tokens.size() != 1)
+        return file.error_at("signer_tokens", "more than one is not supported yet", "one label");
+    QSCD_TRY(auto threads, file.integer_or("signing_threads", 2, 1, 64));
+    out.signing_threads = static_cast<unsigned>(threads);
+    QSCD_TRY(out.own_users, file.boolean_or("own_users", true));
+    QSCD_TRY(auto first, file.integer_or("first_user", 61'200, 1'000, 65'000));
+    out.first_user = static_cast<unsigned>(first);
+    QSCD_TRY(auto days, file.integer_or("registration_days", 7, 1, 30));
+    out.registration_days = static_cast<unsigned>(days);
+    QSCD_TRY(file.nothing_else());
+    return out;
+}
+
+std::filesystem::path Deployment::database(std::string_view daemon) const {
+    return folder / "db" / daemon / (std::string{daemon} + ".sqlite");
+}
+std::filesystem::path Deployment::token_folder(std::string_view daemon) const { return folder / "tokens" / daemon; }
+std::filesystem::path Deployment::pki(std::string_view file) const { return folder / "pki" / file; }
+
+std::map<std::string, std::string> Deployment::module_environment(std::string_view daemon) const {
+    return {{"SOFTHSM2_CONF", (token_folder(daemon) / "softhsm2.conf").string()}};
+}
+std::filesystem::path Deployment::durable_folder(std::string_view daemon) const {
+    return token_folder(daemon) / "tokens";
+}
+
+Result<SecretBytes> Deployment::token_pin(const std::string& token) const {
+    QSCD_TRY(auto text, read_file(folder / "secrets" / (token + ".pin")));
+    if (text.ends_with('\n')) text.pop_back();
+    SecretBytes pin{text};
+    wipe(text);
+    return pin;
+}
+
+}  // namespace qscd::policy

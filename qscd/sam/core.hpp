@@ -1,0 +1,59 @@
+// The one thread that owns cells and tries. A step reads, checks and changes without interruption; all steps waiting at
+// one moment share one commit; what must wait for the sync goes into after_commit. Nobody is answered before it.
+// [design 6, commit rules] [SAM-24]. Thread rules: post() from anywhere; the rest inside a step.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "qscd/sam/ledger.hpp"
+
+namespace qscd::sam {
+
+class Core {
+public:
+    using Step = std::function<void(Ledger&)>;
+    using Refusal = std::function<void(const Error&)>;
+    using OpenLedger = std::function<Result<std::unique_ptr<Ledger>>()>;
+
+    // `opened` runs as the first step after the ledger was read; `fatal` when the store's state is not known any more:
+    // the process must end, and its next start reads what is true.
+    Core(OpenLedger open, Step opened, Refusal fatal);
+    ~Core();  // runs the steps that wait, then stops
+
+    // `refused` runs instead of `step` while the ledger cannot be opened.
+    void post(Step step, Refusal refused);
+    // Runs on the core's thread once the batch with this step's changes is durable; or with the reason why it is not.
+    void after_commit(std::function<void(Ledger&, const Result<void>&)> action);
+
+    // What keeps the ledger closed, for health.
+    Result<void> condition() const;
+
+private:
+    struct Waiting {
+        Step step;
+        Refusal refused;
+    };
+    void loop();
+    void run(std::deque<Waiting> steps);
+    void settle();
+    Result<void> opened();
+
+    OpenLedger open_;
+    Step on_opened_;
+    Refusal fatal_;
+    std::unique_ptr<Ledger> ledger_;
+    std::chrono::steady_clock::time_point next_attempt_{};
+    std::vector<std::function<void(Ledger&, const Result<void>&)>> after_;
+
+    mutable std::mutex lock_;
+    std::condition_variable arrived_;
+    std::deque<Waiting> inbox_;
+    Result<void> condition_ = Error{Errc::token_away, "not opened yet"};
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace qscd::sam

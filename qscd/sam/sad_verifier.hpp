@@ -1,0 +1,42 @@
+// SAD tokens: handed out after approval, each authorises every hash occurrence exactly once [SAM-01] [SAM-02] [SAM-06].
+// Pure functions on a cell: who commits it decides. Thread rules: none shared.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/secret.hpp"
+#include "qscd/sam/activation.hpp"
+#include "qscd/sam/cell.pb.h"
+
+namespace qscd::sam {
+
+inline constexpr int live_sads_limit = 16;  // per credential
+inline constexpr std::chrono::seconds sad_memory{600};  // an expired one is remembered so long, to be called expired
+
+struct SignRequest {
+    ClientId client;
+    CredentialId credential;
+    SecretBytes sad;
+    std::vector<DtbsR> hashes;
+    Scheme scheme;
+    std::string idempotency_key;  // empty: none
+};
+
+// Adds a fresh SAD token to the cell and returns it; the cell keeps a digest only.
+SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint expires);
+bool has_room_for_sad(const cell::Credential& cell, TimePoint now);
+void forget_old_sads(cell::Credential& cell, TimePoint now);
+
+// The answer that was given under this Idempotency-Key. Errc::parameter_invalid when it belonged to another request.
+Result<cell::Answered*> answered(cell::Credential& cell, const SignRequest& request);
+
+class SadVerifier {
+public:
+    // Consumes each hash occurrence in the cell. Errc::parameter_invalid (SAD), sad_expired, hash_not_authorised.
+    static Result<Activation> verify(cell::Credential& cell, const SignRequest& request, TimePoint now);
+    // What never entered C_Sign is given back: the occurrences from `first_unused` on.
+    static void give_back(cell::Credential& cell, const Activation& activation, std::size_t first_unused);
+};
+
+cell::Sad* find_sad(cell::Credential& cell, const Sha256Digest& digest);
+
+}  // namespace qscd::sam

@@ -1,0 +1,121 @@
+// qscd-samd: the signature activation module. Holds the signer slot's login, cells and log; listens nowhere.
+#include <mutex>
+#include <unistd.h>
+
+#include "base/diagnostics.hpp"
+#include "base/process/daemon.hpp"
+#include "policy/deployment.hpp"
+#include "qscd/sam/service.hpp"
+
+namespace qscd::sam {
+namespace {
+
+Result<protocol::TrustedKeys> paper_keys(const policy::Deployment& deployment) {
+    protocol::TrustedKeys keys;
+    QSCD_TRY(auto rule_pem, read_file(deployment.pki(policy::rule_key)));
+    QSCD_TRY(auto rule, public_key_from_pem(rule_pem));
+    keys.add(protocol::Issuer::rule_key, std::move(rule));
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator{deployment.pki(policy::officer_keys), error}) {
+        QSCD_TRY(auto pem, read_file(file.path()));
+        QSCD_TRY(auto key, public_key_from_pem(pem));
+        keys.add(protocol::Issuer::registration_officer, std::move(key));
+    }
+    return keys;
+}
+
+// The issuing CAs, each checked against the root that the deployment's owner wrote.
+Result<std::vector<X509Cert>> issuers(const policy::Deployment& deployment) {
+    QSCD_TRY(auto root_pem, read_file(deployment.pki(policy::root_certificate)));
+    QSCD_TRY(auto root, certificate_from_pem(root_pem));
+    std::vector<X509Cert> out;
+    for (const auto* name : {policy::lcp_certificate, policy::qualified_certificate}) {
+        QSCD_TRY(auto pem, read_file(deployment.pki(name)));
+        QSCD_TRY(auto issuer, certificate_from_pem(pem));
+        if (X509_verify(issuer.get(), X509_get0_pubkey(root.get())) != 1)
+            return Error{Errc::configuration, std::string{name} + " is not issued by the root"};
+        out.push_back(std::move(issuer));
+    }
+    return out;
+}
+
+// Everything of the daemon, made in the order of its members and ended the other way round.
+class Samd : public process::Daemon {
+public:
+    static Result<std::unique_ptr<process::Daemon>> start(const std::filesystem::path& folder) {
+        QSCD_TRY(auto deployment, policy::Deployment::load(folder));
+        QSCD_TRY(auto rules, policy::Policy::load(deployment.policy_file()));
+        QSCD_TRY(auto keys, paper_keys(deployment));
+        QSCD_TRY(auto authorities, issuers(deployment));
+        QSCD_TRY(auto module, hsm::Module::load({deployment.library, "", deployment.module_environment("samd"),
+                                                 deployment.durable_folder("samd")}));
+        QSCD_TRY(auto sam_pin, deployment.token_pin(policy::sam_token));
+        QSCD_TRY(auto sam_token, hsm::Token::open(module, policy::sam_token, std::move(sam_pin), 1));
+        const auto& label = deployment.signer_tokens.front();
+        QSCD_TRY(auto signer_pin, deployment.token_pin(label));
+        QSCD_TRY(auto signer_token, hsm::Token::open(module, label, std::move(signer_pin), deployment.signing_threads));
+        QSCD_TRY(auto database, store::Database::open(deployment.database("samd")));
+        if (rules.has_trial()) note(Level::warning, "trial-policy", {{"meaning", "factors in clear are accepted"}});
+        return std::unique_ptr<process::Daemon>{new Samd{std::move(deployment), std::move(rules), std::move(keys),
+                                                         std::move(authorities), std::move(sam_token),
+                                                         std::move(signer_token), std::move(database)}};
+    }
+
+    void connection(process::Connection connection) override {
+        if (connection.we_ask) notifier_.connect(std::move(connection.socket));
+        else server_.serve(std::move(connection.socket), std::move(connection.peer));
+    }
+
+    void stop() override {
+        server_.stop();
+        core_.reset();
+    }
+
+private:
+    Samd(policy::Deployment deployment, policy::Policy rules, protocol::TrustedKeys keys, std::vector<X509Cert> authorities,
+         std::unique_ptr<hsm::Token> sam_token, std::unique_ptr<hsm::Token> signer_token,
+         std::unique_ptr<store::Database> database)
+        : deployment_(std::move(deployment)), policy_(std::move(rules)), paper_keys_(std::move(keys)),
+          issuers_(std::move(authorities)), sam_token_(std::move(sam_token)), signer_token_(std::move(signer_token)),
+          database_(std::move(database)), notifier_("notifierd"), messenger_(notifier_),
+          sam_{nullptr, policy_, paper_keys_, issuers_, *signer_token_, deployment_.module, process_key_, messenger_,
+               process_clock()},
+          service_(sam_),
+          server_([this](const std::string& role, ByteView request, const protocol::Responder& responder) {
+              service_.handle(role, request, responder);
+          }) {
+        core_ = std::make_unique<Core>([this] { return open(); }, [](Ledger&) {}, [](const Error& error) {
+            note(Level::alarm, "store-is-lost", {{"reason", describe(error)}});
+            ::_exit(1);  // the supervisor starts us again; the next start reads what is true
+        });
+        sam_.core = core_.get();
+    }
+
+    // On the core's thread. Keys first, then the state they sign for, then what the last owner left unfinished.
+    Result<std::unique_ptr<Ledger>> open() {
+        QSCD_TRY(auto keys, ModuleKeys::unlock(*sam_token_));
+        QSCD_TRY(auto ledger, Ledger::open(*database_, std::move(keys), process_clock()));
+        QSCD_TRY(service_.take_over(*ledger));
+        QSCD_TRY(ledger->commit());
+        return ledger;
+    }
+
+    policy::Deployment deployment_;
+    policy::Policy policy_;
+    protocol::TrustedKeys paper_keys_;
+    std::vector<X509Cert> issuers_;
+    std::unique_ptr<hsm::Token> sam_token_, signer_token_;
+    std::unique_ptr<store::Database> database_;
+    ProcessKey process_key_;
+    protocol::Client notifier_;
+    Messenger messenger_;
+    Sam sam_;
+    Service service_;
+    protocol::Server server_;
+    std::unique_ptr<Core> core_;
+};
+
+}  // namespace
+}  // namespace qscd::sam
+
+int main(int argc, char** argv) { return qscd::process::run("samd", argc, argv, qscd::sam::Samd::start); }

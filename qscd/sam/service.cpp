@@ -1,0 +1,269 @@
+#include "qscd/sam/service.hpp"
+
+#include "base/diagnostics.hpp"
+#include "protocol/sam.pb.h"
+#include "qscd/sam/credential_rules.hpp"
+#include "qscd/sam/permitted.hpp"
+
+namespace qscd::sam {
+namespace {
+
+using protocol::Responder;
+
+constexpr int most_hashes = 100;
+constexpr std::size_t longest_idempotency_key = 128, longest_factor = 64, longest_sad = 64;
+constexpr unsigned most_records = 1000;
+constexpr std::size_t records_room = 60 * 1024;  // bytes in one answer
+
+std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
+
+Error invalid(std::string_view name) { return {Errc::parameter_invalid, "", {"string", std::string{name}}}; }
+
+template <class Id>
+Result<Id> id_in(const std::string& bytes, std::string_view name) {
+    const auto id = Id::from(view_of(bytes));
+    if (!id) return invalid(name);
+    return *id;
+}
+
+template <class Hashes>
+Result<std::vector<DtbsR>> hashes_in(unsigned algorithm, const Hashes& hashes) {
+    std::vector<DtbsR> out;
+    if (hashes.empty()) return out;
+    if (hashes.size() > most_hashes) return Error{Errc::too_many_signatures};
+    if (algorithm < 1 || algorithm > hash_rows.size()) return invalid("hashAlgorithmOID");
+    for (const auto& hash : hashes) {
+        QSCD_TRY(auto dtbsr, DtbsR::from(static_cast<HashAlgorithm>(algorithm), view_of(hash)));
+        out.push_back(std::move(dtbsr));
+    }
+    return out;
+}
+
+// Errors that travel to the gateway say nothing that only the log may say.
+Error outward(const Error& error) {
+    if (error.code == Errc::factors_wrong) return {Errc::factors_wrong};
+    return error;
+}
+
+template <class T, class Convert>
+Reply<T> through(Responder responder, Convert convert) {
+    return [responder, convert](const Result<T>& result) {
+        if (result) responder.answer(convert(result.value()));
+        else responder.fail(outward(result.error()));
+    };
+}
+
+pb::CredentialDescription description_of(const cell::Credential& cell) {
+    pb::CredentialDescription out;
+    out.set_credential(cell.id());
+    out.set_signer(cell.signer());
+    out.set_status(cell.state() == cell::Credential::ACTIVE     ? pb::CredentialDescription::ACTIVE
+                   : cell.state() == cell::Credential::DISABLED ? pb::CredentialDescription::DISABLED
+                                                                : pb::CredentialDescription::ENROLLING);
+    out.set_key_kind(cell.key_kind());
+    out.set_profile(cell.profile());
+    out.set_certificate(cell.certificate());
+    return out;
+}
+
+Result<ChallengeRequest> parse(const pb::OpenChallenge& in) {
+    QSCD_TRY(auto client, ClientId::from(in.client()));
+    QSCD_TRY(auto credential, id_in<CredentialId>(in.credential(), "credentialID"));
+    QSCD_TRY(auto hashes, hashes_in(in.hash_algorithm(), in.hashes()));
+    if (in.factor().size() > 32) return invalid("authObjectID");
+    return ChallengeRequest{std::move(client), credential, in.factor(), std::move(hashes)};
+}
+
+Result<AuthoriseRequest> parse(pb::Authorise& in) {
+    std::vector<FactorValue> factors;
+    bool sized = true;
+    for (auto& factor : *in.mutable_factors()) {
+        sized = sized && factor.id().size() <= 32 && factor.value().size() <= longest_factor;
+        factors.push_back({factor.id(), SecretBytes{factor.value()}});
+        wipe(*factor.mutable_value());
+    }
+    QSCD_TRY(auto client, ClientId::from(in.client()));
+    QSCD_TRY(auto credential, id_in<CredentialId>(in.credential(), "credentialID"));
+    QSCD_TRY(auto hashes, hashes_in(in.hash_algorithm(), in.hashes()));
+    if (!sized) return invalid("authData");
+    return AuthoriseRequest{std::move(client), credential, std::move(hashes), std::move(factors)};
+}
+
+Result<SignRequest> parse(const pb::SignHash& in) {
+    QSCD_TRY(auto client, ClientId::from(in.client()));
+    QSCD_TRY(auto credential, id_in<CredentialId>(in.credential(), "credentialID"));
+    QSCD_TRY(auto hashes, hashes_in(in.hash_algorithm(), in.hashes()));
+    if (hashes.empty()) return Error{Errc::hashes_empty};
+    if (in.scheme() < 1 || in.scheme() > 3) return invalid("signAlgo");
+    if (in.idempotency_key().size() > longest_idempotency_key) return invalid("Idempotency-Key");
+    if (in.sad().size() > longest_sad) return invalid("SAD");
+    return SignRequest{std::move(client), credential, SecretBytes{view_of(in.sad())}, std::move(hashes),
+                       static_cast<Scheme>(in.scheme()), in.idempotency_key()};
+}
+
+Result<FactorsRequest> parse(pb::SetFactors& in) {
+    SecretBytes pin{in.pin()}, code{in.code()};
+    wipe(*in.mutable_pin());
+    wipe(*in.mutable_code());
+    QSCD_TRY(auto enrolment, id_in<EnrolmentId>(in.enrolment(), "enrolment"));
+    QSCD_TRY(auto acceptance, id_in<Sha256Digest>(in.acceptance_digest(), "acceptance_digest"));
+    return FactorsRequest{enrolment, std::move(pin), std::move(code), acceptance};
+}
+
+}  // namespace
+
+void Service::handle(const std::string& role, ByteView bytes, const Responder& responder) {
+    auto decoded = protocol::decode<pb::SamRequest>(bytes);
+    if (!decoded) return responder.fail(decoded.error());
+    const auto which = decoded.value().request_case();
+    if (!permitted(which, role)) {
+        note(Level::alarm, "request-of-another-role", {{"role", role}, {"request", std::to_string(which)}});
+        return responder.fail({Errc::access_denied, "not for " + role});
+    }
+    auto message = std::make_shared<pb::SamRequest>(std::move(decoded.value()));
+    const auto refused = [responder](const Error& error) { responder.fail(error); };
+    // Parses here, on the channel's thread; the step gets our own type.
+    const auto with = [&](auto parsed, auto step) {
+        if (!parsed) return responder.fail(parsed.error());
+        auto request = std::make_shared<typename decltype(parsed)::value_type>(std::move(parsed.value()));
+        sam_.core->post([request, step](Ledger& ledger) { step(ledger, request); }, refused);
+    };
+    switch (which) {
+        case pb::SamRequest::kDescribe:
+            return with(id_in<CredentialId>(message->describe().credential(), "credentialID"), [=](Ledger& ledger, auto id) {
+                const auto cell = ledger.credential(*id);
+                if (!cell) return responder.fail(cell.error());
+                if (!cell.value()) return responder.fail(invalid("credentialID"));
+                responder.answer(description_of(*cell.value()));
+            });
+        case pb::SamRequest::kList:
+            return with(id_in<SignerId>(message->list().signer(), "userID"), [=](Ledger& ledger, auto id) {
+                pb::CredentialList out;
+                for (const auto& each : ledger.of_signer(*id)) out.add_credentials(string_of(each.bytes()));
+                responder.answer(out);
+            });
+        case pb::SamRequest::kOpenChallenge:
+            return with(parse(message->open_challenge()), [=, this](Ledger& ledger, auto request) {
+                authorisation_.open_challenge(ledger, request, through<std::chrono::seconds>(responder, [](const auto& life) {
+                    pb::ChallengeOpened out;
+                    out.set_expires_in(static_cast<unsigned>(life.count()));
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kAuthorise:
+            return with(parse(*message->mutable_authorise()), [=, this](Ledger& ledger, auto request) {
+                authorisation_.authorise(ledger, request, through<AuthorisedSad>(responder, [](const AuthorisedSad& sad) {
+                    pb::Authorised out;
+                    out.set_sad(string_of(sad.sad.reveal()));
+                    out.set_expires_in(static_cast<unsigned>(sad.expires_in.count()));
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kSign:
+            return with(parse(message->sign()), [=, this](Ledger& ledger, auto request) {
+                signing_.sign(ledger, request, through<SignatureList>(responder, [](const SignatureList& signatures) {
+                    pb::Signatures out;
+                    for (const auto& signature : signatures) out.add_signatures(string_of(signature));
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kBeginEnrolment:
+            return sam_.core->post([=, this](Ledger& ledger) {
+                enrolment_.begin(ledger, message->begin_enrolment().grant(),
+                                 through<EnrolmentStatus>(responder, [](const EnrolmentStatus& status) {
+                    pb::EnrolmentState out;
+                    out.set_credential(string_of(status.credential.bytes()));
+                    out.set_state(status.state);
+                    return out;
+                }));
+            }, refused);
+        case pb::SamRequest::kSetFactors:
+            return with(parse(*message->mutable_set_factors()), [=, this](Ledger& ledger, auto request) {
+                enrolment_.set_factors(ledger, request, through<FactorsAnswer>(responder, [](const FactorsAnswer& factors) {
+                    pb::FactorsSet out;
+                    out.set_totp_secret(string_of(factors.totp_secret.reveal()));
+                    out.set_totp_period(factors.period);
+                    out.set_totp_digits(factors.digits);
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kCreateKey:
+            return with(id_in<EnrolmentId>(message->create_key().enrolment(), "enrolment"), [=, this](Ledger& ledger, auto id) {
+                enrolment_.create_key(ledger, *id, through<pb::Paper>(responder, [](const pb::Paper& paper) {
+                    pb::SignedPaper out;
+                    *out.mutable_paper() = paper;
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kActivate:
+            return with(id_in<EnrolmentId>(message->activate().enrolment(), "enrolment"), [=, this](Ledger& ledger, auto id) {
+                enrolment_.activate(ledger, {*id, bytes_of(message->activate().certificate())},
+                                    through<pb::Paper>(responder, [](const pb::Paper& paper) {
+                    pb::SignedPaper out;
+                    *out.mutable_paper() = paper;
+                    return out;
+                }));
+            });
+        case pb::SamRequest::kSetStatus:
+            return with(id_in<CredentialId>(message->set_status().credential(), "credentialID"), [=, this](Ledger& ledger, auto id) {
+                const auto& wanted = message->set_status();
+                const Reply<pb::Done> reply = through<pb::Done>(responder, [](const pb::Done& done) { return done; });
+                auto cell = active_credential(ledger, *id);
+                if (!cell) return refuse(sam_, ledger, role, *id, "set-status", cell.error(), reply);
+                cell.value().set_state(wanted.disabled() ? cell::Credential::DISABLED : cell::Credential::ACTIVE);
+                ledger.put(cell.value());
+                ledger.record({wanted.disabled() ? Event::credential_disabled : Event::credential_enabled, role, *id, "ok",
+                               {{"reason", wanted.reason().substr(0, 200)}}});
+                answer_after_commit<pb::Done>(sam_, pb::Done{}, reply);
+            });
+        case pb::SamRequest::kReadLog:
+            return sam_.core->post([=](Ledger& ledger) {
+                const auto& wanted = message->read_log();
+                const auto records = ledger.records(wanted.from(), std::min(wanted.count(), most_records), records_room);
+                if (!records) return responder.fail(records.error());
+                pb::LogRecords out;
+                for (const auto& record : records.value()) out.add_records(string_of(record));
+                out.set_size(ledger.size());
+                responder.answer(out);
+            }, refused);
+        case pb::SamRequest::kHealth: {
+            const auto report = [this, responder](const Result<void>& condition, std::uint64_t size) {
+                pb::SamHealthReport out;
+                out.set_tokens(sam_.signer_token.reachable() && (condition || condition.error().code != Errc::token_away));
+                out.set_store(condition || condition.error().code != Errc::store_away);
+                if (!condition) out.set_detail(describe(condition.error()));
+                out.set_log_size(size);
+                responder.answer(out);
+            };
+            return sam_.core->post([report](Ledger& ledger) { report(success(), ledger.size()); },
+                                   [report](const Error& error) { report(error, 0); });
+        }
+        case pb::SamRequest::REQUEST_NOT_SET:
+            break;
+    }
+    responder.fail({Errc::parameter_missing, "no request"});
+}
+
+Result<void> Service::take_over(Ledger& ledger) {
+    if (ledger.size() == 0) {
+        const auto& genesis = ledger.keys().genesis();
+        ledger.record({Event::genesis, "samd", std::nullopt, "ok",
+                       {{"digest", ledger.keys().genesis_digest().hex()}, {"trial", genesis.trial() ? "true" : "false"}}});
+    }
+    // An intent without a result: its outcome is not known, and its occurrences stay used.
+    for (const auto& intent : ledger.take_open_intents()) {
+        const auto id = *CredentialId::from(view_of(intent.credential()));
+        ledger.record({Event::sign_unknown, "samd", id, std::string{name_of(Errc::internal)},
+                       {{"intent", std::to_string(intent.seq())}, {"reason", "found at start"}}});
+        QSCD_TRY(auto cell, ledger.credential(id));
+        if (!cell) continue;
+        for (auto& sad : *cell->mutable_sads())
+            for (auto& answer : *sad.mutable_answered()) answer.set_done(true);
+        ledger.put(*cell);
+    }
+    QSCD_TRY(enrolment_.sweep(ledger));
+    ledger.record({Event::started, "samd", std::nullopt, "ok", {{"policy", sam_.policy.version().hex()}}});
+    return success();
+}
+
+}  // namespace qscd::sam

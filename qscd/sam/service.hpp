@@ -1,0 +1,26 @@
+// What samd answers: decodes each request, checks every field, converts to our own types, forgets the wire form.
+// [threat model 9] Thread rules: handle() from the channel's threads.
+#pragma once
+
+#include "protocol/channel.hpp"
+#include "qscd/sam/authorisation.hpp"
+#include "qscd/sam/enrolment.hpp"
+#include "qscd/sam/signing_service.hpp"
+
+namespace qscd::sam {
+
+class Service {
+public:
+    explicit Service(const Sam& sam) : sam_(sam), authorisation_(sam), signing_(sam), enrolment_(sam) {}
+    void handle(const std::string& role, ByteView request, const protocol::Responder& responder);
+    // The first step after the ledger was opened: what the last owner left unfinished.
+    Result<void> take_over(Ledger& ledger);
+
+private:
+    const Sam& sam_;
+    Authorisation authorisation_;
+    SigningService signing_;
+    Enrolment enrolment_;
+};
+
+}  // namespace qscd::sam

@@ -1,0 +1,34 @@
+// The one place that asks a token to sign with a signer's key [SAM-15]. Intent, sync, C_Sign, verify, result, sync,
+// release. [AUD-03] [QSCD-25] [QSCD-26] [SIG-20]. Thread rules: called inside a step of the core; the module signs on the
+// token's threads.
+#pragma once
+
+#include <map>
+
+#include "qscd/sam/activation.hpp"
+#include "qscd/sam/sad_verifier.hpp"
+#include "qscd/sam/sam.hpp"
+
+namespace qscd::sam {
+
+using SignatureList = std::vector<Bytes>;
+
+class SigningService {
+public:
+    explicit SigningService(const Sam& sam) : sam_(sam) {}
+    void sign(Ledger& ledger, std::shared_ptr<SignRequest> request, Reply<SignatureList> reply);
+
+private:
+    struct Job;
+    void begin(Ledger& ledger, const std::shared_ptr<Job>& job);
+    void finish(Ledger& ledger, const std::shared_ptr<Job>& job, std::vector<hsm::Token::Outcome> outcomes, bool verified);
+    std::shared_ptr<hsm::KeyObject> key_of(const cell::Credential& cell);
+
+    const Sam& sam_;
+    std::map<CredentialId, std::shared_ptr<hsm::KeyObject>> keys_;  // handles are cached, never searched per signature
+};
+
+// True when `signature` is a signature over `dtbsr` by `key` under `scheme`.
+bool verifies(EVP_PKEY& key, Scheme scheme, const DtbsR& dtbsr, ByteView signature);
+
+}  // namespace qscd::sam
