@@ -322,11 +322,11 @@ private:
     }
 
     // Says goodbye and reads on for a while: closing with unread bytes would reset the connection, and the other end
-    // might never see the answer [RFC 9112, 9.6].
+    // might never see the answer [RFC 9112, 9.6]. A server that stops waits less long.
     asio::awaitable<void> close() {
-        const bool hurry = shared_.stopping;
         expired_ = false;
-        wait(hurry ? std::min(limits_.close_timeout, milliseconds{250}) : limits_.close_timeout, ++generation_);
+        const auto patience = shared_.stopping ? limits_.close_timeout / 10 : limits_.close_timeout;
+        wait(patience, ++generation_);
         answering_ = true;
         if constexpr (tls) co_await stream_.async_shutdown(awaited);
         boost::system::error_code error;

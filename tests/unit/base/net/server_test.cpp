@@ -502,8 +502,8 @@ TEST(Server, StopLetsARunningHandlerFinishAndItsAnswerBeRead) {
 }
 
 TEST(Server, StopsAtOnceAfterAnAnswer) {
-    for (int round = 0; round < 300; ++round) {
-        TestServer server;
+    for (int round = 0; round < 200; ++round) {
+        TestServer server{{.close_timeout = 20ms}};
         RawConnection connection{server.port()};
         connection.send(head(""));
         EXPECT_EQ(status_of(connection.response()), 200u);
