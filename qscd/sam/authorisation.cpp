@@ -115,6 +115,10 @@ void Authorisation::spend(Ledger& ledger, std::shared_ptr<Attempt> attempt) {
     forget_old_failures(cell, now);
     if (const auto good = admissible(cell, *attempt->profile, request, now); !good) return refused(good.error());
 
+    if (!cell.app_device().empty()) {  // a device that was changed in the store is an alarm, not a wrong code
+        const auto device = ledger.device(*DeviceId::from(view_of(cell.app_device())));
+        if (!device || !device.value()) return refused({Errc::internal, "the authenticator app's cell"});
+    }
     const auto& held = *value_of(request, held_factor_of(cell));
     attempt->held_factor_right = held_factor_is_right(ledger, cell, request, *attempt->profile, held);
     if (attempt->held_factor_right) cell.set_pin_tries_left(cell.pin_tries_left() - 1);

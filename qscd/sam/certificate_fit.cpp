@@ -42,7 +42,9 @@ Result<TimePoint> certificate_fits(ByteView der, const std::vector<X509Cert>& is
     const auto& name = *X509_get_subject_name(certificate.get());
     const protocol::Subject named{attribute(name, NID_countryName), attribute(name, NID_givenName), attribute(name, NID_surname),
                                   attribute(name, NID_serialNumber), attribute(name, NID_commonName)};
-    if (named != subject) return refused("another subject");
+    const auto texts = {&subject.country, &subject.given_name, &subject.surname, &subject.serial_number, &subject.common_name};
+    const auto entries = std::ranges::count_if(texts, [](const std::string* text) { return !text->empty(); });
+    if (named != subject || X509_NAME_entry_count(&name) != entries) return refused("another subject");
     const auto not_after = time_of(X509_get0_notAfter(certificate.get()));
     if (now >= not_after) return refused("expired");
     return not_after;

@@ -92,9 +92,13 @@ bool spend_challenge(cell::Credential& cell, const ProcessKey& key, const Client
         return false;
     }
     challenge.set_tries_left(challenge.tries_left() - 1);
+    const auto hash_set = hash_set_of(hashes);
+    if (challenge.hash_algorithm() == 0) {  // opened without hashes: bound to the first authorise, whatever comes of it
+        challenge.set_hash_algorithm(static_cast<unsigned>(hashes.front().algorithm()));
+        challenge.set_hash_set(string_of(hash_set.bytes()));
+    }
     const bool bound = challenge.client() == client.text() &&
-                       (challenge.hash_algorithm() == 0 ||
-                        std::ranges::equal(view_of(challenge.hash_set()), hash_set_of(hashes).bytes()));
+                       std::ranges::equal(view_of(challenge.hash_set()), hash_set.bytes());
     const bool right = equal_in_constant_time(key.mac(view_of(challenge.nonce()), code), view_of(challenge.verifier()));
     const bool accepted = bound && right;
     if (accepted || challenge.tries_left() == 0) cell.clear_challenge();

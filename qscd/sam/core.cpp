@@ -8,26 +8,33 @@ namespace {
 constexpr std::chrono::seconds silence{60};           // then a closing record is signed: silence is evidence too
 constexpr std::chrono::milliseconds retry_pause{500};  // between attempts to open the ledger
 
+const Error ended{Errc::service_away, "the SAM stops"};
+
 }  // namespace
 
 Core::Core(OpenLedger open, Step opened, Refusal fatal)
     : open_(std::move(open)), on_opened_(std::move(opened)), fatal_(std::move(fatal)), thread_([this] { loop(); }) {}
 
-Core::~Core() {
+void Core::stop() {
     {
         const std::lock_guard guard{lock_};
         stopping_ = true;
     }
     arrived_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
+    ledger_.reset();
 }
 
 void Core::post(Step step, Refusal refused) {
     {
         const std::lock_guard guard{lock_};
-        inbox_.push_back({std::move(step), std::move(refused)});
+        if (!ended_) {
+            inbox_.push_back({std::move(step), std::move(refused)});
+            arrived_.notify_one();
+            return;
+        }
     }
-    arrived_.notify_one();
+    refused(ended);
 }
 
 void Core::after_commit(std::function<void(Ledger&, const Result<void>&)> action) { after_.push_back(std::move(action)); }
@@ -52,6 +59,7 @@ Result<void> Core::opened() {
         return ledger.error();
     }
     ledger_ = std::move(ledger.value());
+    last_head_ = std::chrono::steady_clock::now();
     on_opened_(*ledger_);
     settle();
     note("ledger-open", {{"records", std::to_string(ledger_->size())}});
@@ -59,28 +67,39 @@ Result<void> Core::opened() {
 }
 
 void Core::loop() {
-    for (;;) {
+    serve();
+    std::deque<Waiting> late;
+    {
+        const std::lock_guard guard{lock_};
+        ended_ = true;
+        late.swap(inbox_);
+    }
+    for (auto& each : late) each.refused(ended);
+}
+
+void Core::serve() {
+    while (!lost_) {
         std::deque<Waiting> steps;
         bool last = false;
         {
             std::unique_lock guard{lock_};
-            arrived_.wait_for(guard, ledger_ ? std::chrono::milliseconds{silence} : retry_pause,
-                              [&] { return stopping_ || !inbox_.empty(); });
+            const auto until = ledger_ ? last_head_ + silence : std::chrono::steady_clock::now() + retry_pause;
+            arrived_.wait_until(guard, until, [&] { return stopping_ || !inbox_.empty(); });
             steps.swap(inbox_);
             last = stopping_;
         }
-        const bool quiet = steps.empty();
         run(std::move(steps));
-        if (ledger_ && quiet && !last) {
-            if (const auto closed = ledger_->commit(); !closed && closed.error().code == Errc::store_away)
-                return fatal_(closed.error());
-        }
         if (last) return;
+        if (ledger_ && !lost_ && std::chrono::steady_clock::now() >= last_head_ + silence) {  // also while only questions come
+            last_head_ = std::chrono::steady_clock::now();
+            if (const auto closed = ledger_->commit(); !closed && closed.error().code == Errc::store_away) return fatal_(closed.error());
+        }
     }
 }
 
 void Core::run(std::deque<Waiting> steps) {
-    const auto ready = opened();
+    auto ready = opened();
+    if (lost_) ready = Error{Errc::store_away, "the store's state is not known any more"};
     for (auto& each : steps) {
         if (ready) each.step(*ledger_);
         else each.refused(ready.error());
@@ -90,11 +109,15 @@ void Core::run(std::deque<Waiting> steps) {
 
 void Core::settle() {
     while (ledger_->dirty() || !after_.empty()) {
-        const auto committed = ledger_->dirty() ? ledger_->commit() : Result<void>{success()};
+        const bool dirty = ledger_->dirty();
+        const auto committed = dirty ? ledger_->commit() : Result<void>{success()};
+        if (dirty && committed) last_head_ = std::chrono::steady_clock::now();
         for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
         if (!committed && committed.error().code == Errc::store_away) {
-            after_.clear();
+            while (!after_.empty())  // whoever still waits hears it, too
+                for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
             ledger_->discard();
+            lost_ = true;
             return fatal_(committed.error());
         }
         std::deque<Waiting> steps;  // whoever came while we were syncing joins the next batch

@@ -21,9 +21,12 @@ public:
     // `opened` runs as the first step after the ledger was read; `fatal` when the store's state is not known any more:
     // the process must end, and its next start reads what is true.
     Core(OpenLedger open, Step opened, Refusal fatal);
-    ~Core();  // runs the steps that wait, then stops
+    ~Core() { stop(); }
+    // Runs the steps that wait, then ends the thread and closes the ledger. What is posted afterwards is refused: callbacks
+    // of a token or a key maker may come late, so the Core outlives them.
+    void stop();
 
-    // `refused` runs instead of `step` while the ledger cannot be opened.
+    // `refused` runs instead of `step` while the ledger cannot be opened, and after the end.
     void post(Step step, Refusal refused);
     // Runs on the core's thread once the batch with this step's changes is durable; or with the reason why it is not.
     void after_commit(std::function<void(Ledger&, const Result<void>&)> action);
@@ -37,6 +40,7 @@ private:
         Refusal refused;
     };
     void loop();
+    void serve();
     void run(std::deque<Waiting> steps);
     void settle();
     Result<void> opened();
@@ -45,14 +49,14 @@ private:
     Step on_opened_;
     Refusal fatal_;
     std::unique_ptr<Ledger> ledger_;
-    std::chrono::steady_clock::time_point next_attempt_{};
+    std::chrono::steady_clock::time_point next_attempt_{}, last_head_{};
     std::vector<std::function<void(Ledger&, const Result<void>&)>> after_;
 
     mutable std::mutex lock_;
     std::condition_variable arrived_;
     std::deque<Waiting> inbox_;
     Result<void> condition_ = Error{Errc::token_away, "not opened yet"};
-    bool stopping_ = false;
+    bool stopping_ = false, ended_ = false, lost_ = false;
     std::thread thread_;
 };
 

@@ -56,7 +56,7 @@ CredentialId id_of(const Credential& cell) { return *CredentialId::from(view_of(
 }  // namespace
 
 Enrolment::~Enrolment() {
-    for (auto& maker : makers_) maker.join();
+    for (auto& [id, maker] : makers_) maker.join();
 }
 
 Result<protocol::Grant> Enrolment::grant_of(const Credential& cell) const {
@@ -76,8 +76,8 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         return refused({Errc::paper_refused, "the Grant was made under another policy"});
     if (grant.value().issuer() == protocol::Issuer::rule_key && profile->type() != policy::CertificateType::lcp)
         return refused({Errc::paper_refused, "the rule key grants LCP only"});
-    const auto held = profile->expressions().front().held();
-    if (!profile->allows(granted.key_kind) || (held == policy::Factor::totp) != granted.app_device.has_value())
+    const auto factors = policy::FactorExpression::pin_and(granted.app_device ? policy::Factor::totp : policy::Factor::sms);
+    if (!profile->allows(granted.key_kind) || !profile->allows(*factors) || granted.app_device == granted.phone_device)
         return refused({Errc::paper_refused, "the Grant does not fit its profile"});
 
     // A device belongs to one signer, and a phone keeps its number. [RA-48]
@@ -87,12 +87,18 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
                           !std::ranges::equal(view_of(phone.value()->signer()), granted.signer.bytes()) ||
                           phone.value()->phone() != granted.phone))
         return refused({Errc::paper_refused, "the phone is another's"});
+    const auto names_a_credential = [&](const DeviceId& device) {
+        const auto found = ledger.credential(*CredentialId::from(device.bytes()));
+        return !found || found.value();
+    };
+    if (names_a_credential(granted.phone_device) || (granted.app_device && names_a_credential(*granted.app_device)))
+        return refused({Errc::paper_refused, "a device that is a credential"});
     std::optional<cell::Device> app;
     if (granted.app_device) {
         auto found = ledger.device(*granted.app_device);
         if (!found) return refused(found.error());
         app = found.value();
-        if (app && !std::ranges::equal(view_of(app->signer()), granted.signer.bytes()))
+        if (app && (!std::ranges::equal(view_of(app->signer()), granted.signer.bytes()) || !app->phone().empty()))
             return refused({Errc::paper_refused, "the authenticator app is another's"});
     }
 
@@ -104,7 +110,7 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         if (!std::ranges::equal(view_of(cell.grant_digest()), grant.value().digest().bytes()))
             return refused({Errc::paper_refused, "another Grant with this enrolment"});
         if (cell.state() != Credential::RESERVED && cell.state() != Credential::FACTORS)
-            return reply(EnrolmentStatus{id_of(cell), state_name(cell.state())});
+            return answer_after_commit<EnrolmentStatus>(sam_, {id_of(cell), state_name(cell.state())}, std::move(reply));
     } else {
         cell.set_id(string_of(random_fixed<CredentialId>().bytes()));
         cell.set_signer(string_of(granted.signer.bytes()));
@@ -198,7 +204,6 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
     cell.set_pin_tries_left(profile->pin().tries);
     cell.set_acceptance(string_of(request->acceptance.bytes()));
     cell.set_state(Credential::FACTORS);
-    ledger.put(cell);
 
     FactorsAnswer answer{SecretBytes{std::string_view{}}, 0, 0};
     if (held_factor_of(cell) == policy::Factor::totp) {
@@ -216,6 +221,7 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
             ledger.put(app);
         }
     }
+    ledger.put(cell);
     ledger.record({Event::factors_set, actor, id, "ok",
                    {{"factors", "PIN AND " + std::string{policy::row_of(held_factor_of(cell)).name}},
                     {"acceptance", request->acceptance.hex()}}});
@@ -227,17 +233,23 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
     if (!found) return refuse(sam_, ledger, actor, std::nullopt, "create-key", found.error(), reply);
     auto& cell = found.value();
     const auto id = id_of(cell);
-    if (!cell.key_proof().empty()) return reply(paper_in(cell.key_proof()));
-    if (cell.state() != Credential::FACTORS) return refuse(sam_, ledger, actor, id, "create-key", out_of_order(cell), reply);
+    if (!cell.key_proof().empty()) return answer_after_commit<pb::Paper>(sam_, paper_in(cell.key_proof()), reply);
+    // Intended, and nobody makes it: the last attempt failed. What it may have left in the token goes first.
+    const bool again = cell.state() == Credential::KEY_INTENDED && !makers_.contains(id);
+    if (cell.state() != Credential::FACTORS && !again) return refuse(sam_, ledger, actor, id, "create-key", out_of_order(cell), reply);
     cell.set_state(Credential::KEY_INTENDED);
     ledger.put(cell);
     const auto cka_id = *CkaId::from(view_of(cell.cka_id()));
     ledger.record({Event::key_intended, actor, id, "ok", {{"cka_id", cka_id.hex()}, {"token", cell.token()}}});
     const auto kind = static_cast<KeyKind>(cell.key_kind());
-    sam_.core->after_commit([this, id, cka_id, kind, reply](Ledger&, const Result<void>& committed) {
+    sam_.core->after_commit([this, id, cka_id, kind, again, reply](Ledger&, const Result<void>& committed) {
         if (!committed) return reply(committed.error());
-        makers_.emplace_back([this, id, cka_id, kind, reply] {  // generating RSA takes up to seconds
-            auto key = std::make_shared<Result<hsm::GeneratedKey>>(sam_.signer_token.generate(kind, cka_id, cka_id.hex()));
+        if (makers_.contains(id)) return reply(Error{Errc::out_of_order, "the key is being made"});
+        makers_.emplace(id, [this, id, cka_id, kind, again, reply] {  // generating RSA takes up to seconds
+            auto& token = sam_.signer_token;
+            const auto clean = again ? token.destroy(cka_id) : success();
+            auto key = std::make_shared<Result<hsm::GeneratedKey>>(
+                clean ? token.generate(kind, cka_id, cka_id.hex()) : Result<hsm::GeneratedKey>{clean.error()});
             sam_.core->post([this, id, key, reply](Ledger& after) { record_key(after, id, std::move(*key), reply); },
                             [reply](const Error& error) { reply(error); });
         });
@@ -245,13 +257,13 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
 }
 
 void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key, const Reply<pb::Paper>& reply) {
+    const auto maker = makers_.find(id);  // its last act was to post this step
+    maker->second.join();
+    makers_.erase(maker);
     auto found = ledger.credential(id);
     if (!found || !found.value()) return reply(Error{Errc::internal, "the cell is not there any more"});
     auto& cell = *found.value();
-    const auto back = [&](const Error& error) {  // the intent stays on record; the next attempt makes another key
-        cell.set_state(Credential::FACTORS);
-        cell.set_cka_id(string_of(random_fixed<CkaId>().bytes()));
-        ledger.put(cell);
+    const auto back = [&](const Error& error) {  // the intent stays; the next attempt clears the token and makes another key
         refuse(sam_, ledger, actor, id, "create-key", error, reply);
     };
     if (!key) return back(key.error());
@@ -290,7 +302,7 @@ void Enrolment::activate(Ledger& ledger, const CertificateRequest& request, Repl
     if (!cell.receipt().empty()) {
         if (!std::ranges::equal(view_of(cell.certificate()), request.certificate))
             return refused({Errc::paper_refused, "another certificate for an active credential"});
-        return reply(paper_in(cell.receipt()));
+        return answer_after_commit<pb::Paper>(sam_, paper_in(cell.receipt()), std::move(reply));
     }
     if (cell.state() != Credential::KEY) return refused(out_of_order(cell));
     const auto grant = grant_of(cell);

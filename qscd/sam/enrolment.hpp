@@ -3,6 +3,9 @@
 // Thread rules: called inside a step of the core; keys are made on a thread of their own.
 #pragma once
 
+#include <map>
+#include <thread>
+
 #include "qscd/sam/sam.hpp"
 
 namespace qscd::sam {
@@ -44,7 +47,7 @@ private:
     Result<protocol::Grant> grant_of(const cell::Credential& cell) const;
 
     const Sam& sam_;
-    std::vector<std::thread> makers_;  // one for each key under way
+    std::map<CredentialId, std::thread> makers_;  // one for each key under way
 };
 
 }  // namespace qscd::sam

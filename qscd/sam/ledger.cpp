@@ -10,7 +10,7 @@
 namespace qscd::sam {
 namespace {
 
-constexpr std::size_t salt_size = 16;
+constexpr std::size_t salt_size = 16, sealed_step = 32;
 
 std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
@@ -40,7 +40,11 @@ Bytes Ledger::leaf_bytes(std::size_t index, const Leaf& leaf) {
 Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, ModuleKeys keys, const Clock& clock) {
     QSCD_TRY(database.migrate(migrations));
     std::unique_ptr<Ledger> out{new Ledger{database, std::move(keys), clock}};
-    QSCD_TRY(out->load());
+    try {
+        QSCD_TRY(out->load());
+    } catch (const std::exception& error) {  // a column of another type, a number that is none
+        return mismatch(error.what());
+    }
     return out;
 }
 
@@ -63,7 +67,9 @@ Result<void> Ledger::load() {
                                             {from, from + page}));
         for (const auto& row : rows) {
             log_.append(store::blob(row[0]));
-            QSCD_TRY(record, protocol::decode<pb::LogRecord>(store::blob(row[0])));
+            auto decoded = protocol::decode<pb::LogRecord>(store::blob(row[0]));
+            if (!decoded) return mismatch("a record");
+            record = std::move(decoded.value());
             const auto intent = [&]() -> std::string {
                 for (const auto& field : record.fields())
                     if (field.name() == "intent") return field.value();
@@ -83,8 +89,9 @@ Result<void> Ledger::load() {
         return mismatch("the cells' root");
     head_size_ = head.value().size;
     for (const auto& id : all_credentials()) {
-        QSCD_TRY(auto cell, credential(id));
-        index(*cell);
+        const auto cell = credential(id);
+        if (!cell || !cell.value()) return mismatch("a credential's cell");
+        index(*cell.value());
     }
     return success();
 }
@@ -193,12 +200,22 @@ void Ledger::discard() {
 Result<void> Ledger::commit() {
     const auto now = clock_.now();
     // Every record of a credential changes its leaf, which names the newest one.
-    for (const auto& entry : staged_records_) {
+    for (auto& entry : staged_records_) {
         if (!entry.credential) continue;
         const auto id = *CellId::from(entry.credential->bytes());
         if (staged_.contains(id) || !positions_.contains(id)) continue;
-        QSCD_TRY(auto plain, plain_of(CellKind::credential, id));
-        if (plain) put(CellKind::credential, id, Bytes{plain->reveal().begin(), plain->reveal().end()});
+        const auto plain = plain_of(CellKind::credential, id);
+        if (!plain && plain.error().code == Errc::store_away) {
+            discard();
+            return plain.error();
+        }
+        if (!plain) {  // its blob was changed: the record stands outside its chain, and the others' batch goes on
+            entry.fields.emplace_back("credential", entry.credential->hex());
+            entry.credential.reset();
+        } else if (plain.value()) {
+            const auto bytes = plain.value()->reveal();
+            put(CellKind::credential, id, Bytes{bytes.begin(), bytes.end()});
+        }
     }
 
     auto log = log_;
@@ -234,7 +251,9 @@ Result<void> Ledger::commit() {
         if (!entry.sealed.empty()) {
             std::array<std::uint8_t, 16> name{};
             std::copy_n(record.salt().begin(), name.size(), name.begin());
-            record.set_sealed(string_of(seal(context(), {CellKind::credential, name, log.size(), 0}, view_of(entry.sealed))));
+            auto plain = entry.sealed;
+            plain.resize((plain.size() / sealed_step + 1) * sealed_step, ' ');  // its length would tell what it hides
+            record.set_sealed(string_of(seal(context(), {CellKind::credential, name, log.size(), 0}, view_of(plain))));
         }
         add(record);
     }

@@ -66,9 +66,12 @@ public:
         else server_.serve(std::move(connection.socket), std::move(connection.peer));
     }
 
+    ~Samd() override { stop(); }
+
     void stop() override {
         server_.stop();
-        core_.reset();
+        core_->post([](Ledger& ledger) { ledger.record({Event::stopped, "samd"}); }, [](const Error&) {});
+        core_->stop();
     }
 
 private:
@@ -104,6 +107,7 @@ private:
     policy::Policy policy_;
     protocol::TrustedKeys paper_keys_;
     std::vector<X509Cert> issuers_;
+    std::unique_ptr<Core> core_;  // outlives the tokens and the key makers, whose threads still call it
     std::unique_ptr<hsm::Token> sam_token_, signer_token_;
     std::unique_ptr<store::Database> database_;
     ProcessKey process_key_;
@@ -112,7 +116,6 @@ private:
     Sam sam_;
     Service service_;
     protocol::Server server_;
-    std::unique_ptr<Core> core_;
 };
 
 }  // namespace

@@ -89,15 +89,17 @@ Result<AuthoriseRequest> parse(pb::Authorise& in) {
     return AuthoriseRequest{std::move(client), credential, std::move(hashes), std::move(factors)};
 }
 
-Result<SignRequest> parse(const pb::SignHash& in) {
+Result<SignRequest> parse(pb::SignHash& in) {
+    SecretBytes sad{in.sad()};
+    wipe(*in.mutable_sad());
     QSCD_TRY(auto client, ClientId::from(in.client()));
     QSCD_TRY(auto credential, id_in<CredentialId>(in.credential(), "credentialID"));
     QSCD_TRY(auto hashes, hashes_in(in.hash_algorithm(), in.hashes()));
     if (hashes.empty()) return Error{Errc::hashes_empty};
     if (in.scheme() < 1 || in.scheme() > 3) return invalid("signAlgo");
     if (in.idempotency_key().size() > longest_idempotency_key) return invalid("Idempotency-Key");
-    if (in.sad().size() > longest_sad) return invalid("SAD");
-    return SignRequest{std::move(client), credential, SecretBytes{view_of(in.sad())}, std::move(hashes),
+    if (sad.size() > longest_sad) return invalid("SAD");
+    return SignRequest{std::move(client), credential, std::move(sad), std::move(hashes),
                        static_cast<Scheme>(in.scheme()), in.idempotency_key()};
 }
 
@@ -116,12 +118,18 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
     auto decoded = protocol::decode<pb::SamRequest>(bytes);
     if (!decoded) return responder.fail(decoded.error());
     const auto which = decoded.value().request_case();
+    const auto refused = [responder](const Error& error) { responder.fail(error); };
     if (!permitted(which, role)) {
         note(Level::alarm, "request-of-another-role", {{"role", role}, {"request", std::to_string(which)}});
-        return responder.fail({Errc::access_denied, "not for " + role});
+        const std::string request{which == pb::SamRequest::REQUEST_NOT_SET
+                                      ? "none"
+                                      : pb::SamRequest::descriptor()->FindFieldByNumber(which)->name()};
+        const Reply<pb::Done> reply = [responder](const Result<pb::Done>& result) { responder.fail(result.error()); };
+        return sam_.core->post([=, this](Ledger& ledger) {  // on the record, too [SAM-10]
+            refuse(sam_, ledger, role, std::nullopt, request, {Errc::access_denied, "not for " + role}, reply);
+        }, refused);
     }
     auto message = std::make_shared<pb::SamRequest>(std::move(decoded.value()));
-    const auto refused = [responder](const Error& error) { responder.fail(error); };
     // Parses here, on the channel's thread; the step gets our own type.
     const auto with = [&](auto parsed, auto step) {
         if (!parsed) return responder.fail(parsed.error());
@@ -130,11 +138,12 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
     };
     switch (which) {
         case pb::SamRequest::kDescribe:
-            return with(id_in<CredentialId>(message->describe().credential(), "credentialID"), [=](Ledger& ledger, auto id) {
+            return with(id_in<CredentialId>(message->describe().credential(), "credentialID"), [=, this](Ledger& ledger, auto id) {
                 const auto cell = ledger.credential(*id);
                 if (!cell) return responder.fail(cell.error());
                 if (!cell.value()) return responder.fail(invalid("credentialID"));
-                responder.answer(description_of(*cell.value()));
+                answer_after_commit<pb::CredentialDescription>(sam_, description_of(*cell.value()),
+                                                               through<pb::CredentialDescription>(responder, std::identity{}));
             });
         case pb::SamRequest::kList:
             return with(id_in<SignerId>(message->list().signer(), "userID"), [=](Ledger& ledger, auto id) {
@@ -160,7 +169,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 }));
             });
         case pb::SamRequest::kSign:
-            return with(parse(message->sign()), [=, this](Ledger& ledger, auto request) {
+            return with(parse(*message->mutable_sign()), [=, this](Ledger& ledger, auto request) {
                 signing_.sign(ledger, request, through<SignatureList>(responder, [](const SignatureList& signatures) {
                     pb::Signatures out;
                     for (const auto& signature : signatures) out.add_signatures(string_of(signature));

@@ -40,6 +40,8 @@ struct SigningService::Job {
     std::shared_ptr<hsm::KeyObject> key;
     std::shared_ptr<EVP_PKEY> public_key;  // the certified one
     std::uint64_t intent;                  // sequence number of its record
+    std::vector<hsm::Token::Outcome> outcomes = {};  // by the token's thread, before it posts
+    bool verified = true;
 };
 
 std::shared_ptr<hsm::KeyObject> SigningService::key_of(const cell::Credential& cell) {
@@ -50,6 +52,7 @@ std::shared_ptr<hsm::KeyObject> SigningService::key_of(const cell::Credential& c
 }
 
 void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, Reply<SignatureList> reply) {
+    for (const auto& job : std::exchange(unrecorded_, {})) finish(ledger, job);
     const auto now = sam_.clock.now();
     const auto refused = [&](Error error) {
         refuse(sam_, ledger, request->client.text(), request->credential, "signHash", std::move(error), reply);
@@ -64,7 +67,7 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
         if (answer->signatures().empty()) return refused({Errc::internal, "the outcome of the first request is not known"});
         SignatureList signatures;
         for (const auto& signature : answer->signatures()) signatures.push_back(bytes_of(signature));
-        return reply(std::move(signatures));
+        return answer_after_commit<SignatureList>(sam_, std::move(signatures), std::move(reply));
     }
     if (const auto use = usable(cell, now); !use) return refused(use.error());
     const auto kind = static_cast<KeyKind>(cell.key_kind());
@@ -95,38 +98,41 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
 
 void SigningService::begin(Ledger&, const std::shared_ptr<Job>& job) {
     sam_.signer_token.sign_all(job->key, job->activation.scheme(), job->activation.hashes(),
-                               [this, job](std::vector<hsm::Token::Outcome> outcomes) {
-        bool verified = true;
+                               [this, &core = *sam_.core, job](std::vector<hsm::Token::Outcome> outcomes) {  // `this` is for the core alone
         for (std::size_t i = 0; i < outcomes.size(); ++i)
             if (outcomes[i].signature)
-                verified = verified && verifies(*job->public_key, job->activation.scheme(), job->activation.hashes()[i],
-                                                outcomes[i].signature.value());
-        auto kept = std::make_shared<std::vector<hsm::Token::Outcome>>(std::move(outcomes));
-        sam_.core->post([this, job, kept, verified](Ledger& ledger) { finish(ledger, job, std::move(*kept), verified); },
-                        [job](const Error& error) { job->reply(error); });
+                job->verified = job->verified && verifies(*job->public_key, job->activation.scheme(), job->activation.hashes()[i],
+                                                          outcomes[i].signature.value());
+        job->outcomes = std::move(outcomes);
+        core.post([this, job](Ledger& ledger) { finish(ledger, job); }, [job](const Error& error) { job->reply(error); });
     });
 }
 
-void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job, std::vector<hsm::Token::Outcome> outcomes,
-                            bool verified) {
+// Stages the result, and releases it once it is durable.
+void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job) {
     const auto& credential = job->activation.credential();
     auto found = ledger.credential(credential);
     if (!found || !found.value()) return job->reply(Error{Errc::internal, "the cell is not there any more"});
     auto& cell = *found.value();
-    const Fields fields{{"intent", std::to_string(job->intent)}};
-    const auto conclude = [&](Event event, const Error& error) {
+    const auto conclude = [&](Event event, Result<SignatureList> result, Fields fields = {}) {
+        fields.emplace(fields.begin(), "intent", std::to_string(job->intent));
         ledger.put(cell);
-        ledger.record({event, job->request->client.text(), credential, std::string{name_of(error.code)}, fields});
-        sam_.core->after_commit([job, error](Ledger&, const Result<void>& committed) {
-            job->reply(committed ? error : committed.error());
+        ledger.record({event, job->request->client.text(), credential,
+                       result ? "ok" : std::string{name_of(result.error().code)}, std::move(fields)});
+        sam_.core->after_commit([this, job, result = std::move(result)](Ledger&, const Result<void>& committed) {
+            if (committed) return job->reply(result);
+            job->reply(committed.error());
+            job->reply = [](const Result<SignatureList>&) {};
+            unrecorded_.push_back(job);  // its outcome is known, and goes on record as soon as anything can
         });
     };
+    const auto& outcomes = job->outcomes;
     auto* answer = answer_of(cell, job->activation, job->request->idempotency_key);
-    if (!verified) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
+    if (!job->verified) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
         cell.set_state(cell::Credential::DISABLED);
         if (answer != nullptr) answer->set_done(true);
         note(Level::alarm, "signature-does-not-verify", {{"credential", credential.hex()}});
-        return conclude(Event::signature_bad, {Errc::internal, "a signature does not verify"});
+        return conclude(Event::signature_bad, Error{Errc::internal, "a signature does not verify"});
     }
     if (!outcomes.back().signature) {
         const auto& failed = outcomes.back();
@@ -144,19 +150,16 @@ void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job, std
     }
     SignatureList signatures;
     Bytes all;
-    for (auto& outcome : outcomes) {
-        all.insert(all.end(), outcome.signature.value().begin(), outcome.signature.value().end());
-        signatures.push_back(std::move(outcome.signature.value()));
+    for (const auto& outcome : outcomes) {
+        signatures.push_back(outcome.signature.value());
+        all.insert(all.end(), signatures.back().begin(), signatures.back().end());
     }
     if (answer != nullptr) {
         answer->set_done(true);
         for (const auto& signature : signatures) answer->add_signatures(string_of(signature));
-        ledger.put(cell);
     }
-    ledger.record({Event::signed_hashes, job->request->client.text(), credential, "ok",
-                   {{"intent", std::to_string(job->intent)}, {"signatures", std::to_string(signatures.size())},
-                    {"digest", sha256(all).hex()}}});
-    answer_after_commit<SignatureList>(sam_, std::move(signatures), job->reply);
+    const auto count = std::to_string(signatures.size());
+    conclude(Event::signed_hashes, std::move(signatures), {{"signatures", count}, {"digest", sha256(all).hex()}});
 }
 
 }  // namespace qscd::sam

@@ -21,10 +21,11 @@ public:
 private:
     struct Job;
     void begin(Ledger& ledger, const std::shared_ptr<Job>& job);
-    void finish(Ledger& ledger, const std::shared_ptr<Job>& job, std::vector<hsm::Token::Outcome> outcomes, bool verified);
+    void finish(Ledger& ledger, const std::shared_ptr<Job>& job);
     std::shared_ptr<hsm::KeyObject> key_of(const cell::Credential& cell);
 
     const Sam& sam_;
+    std::vector<std::shared_ptr<Job>> unrecorded_;  // signed, but the token or store went away before the result was durable
     std::map<CredentialId, std::shared_ptr<hsm::KeyObject>> keys_;  // handles are cached, never searched per signature
 };
 

@@ -1,0 +1,65 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/qscd/gateway/world.hpp"
+
+namespace qscd::gateway {
+namespace {
+
+net::Response get(World& world, std::string path, std::string method = "GET") {
+    net::Request request;
+    request.method = std::move(method);
+    request.path = request.target = std::move(path);
+    return world.send(std::move(request));
+}
+std::string member(const net::Response& response, const char* name) {
+    return object_in(response).string(name, 100).value();
+}
+
+TEST(Health, ReadySaysUnderWhichPolicy) {
+    World world;
+    const auto response = get(world, "/health/ready");
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_EQ(response.body, R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready"})");
+}
+
+TEST(Health, LiveAsksNobody) {
+    World world;
+    world.sam.at_health = [] { return Result<void>{Error{Errc::service_away}}; };
+    const auto response = get(world, "/health/live");
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_EQ(response.body, R"({"status":"live"})");
+    EXPECT_EQ(world.sam.healths, 0);
+}
+
+struct Away {
+    const char* name;
+    std::function<void(World&)> make;
+    const char *part, *reason;
+};
+const Away aways[] = {
+    {"Samd", [](World& w) { w.sam.at_health = [] { return Result<void>{Error{Errc::service_away, "secret place"}}; }; }, "samd",
+     "service_away"},
+    {"Tokens", [](World& w) { w.sam.report.set_tokens(false); w.sam.report.set_detail("secret place"); }, "samd", "token_away"},
+    {"SamsStore", [](World& w) { w.sam.report.set_store(false); }, "samd", "store_away"},
+    {"RasStore", [](World& w) { w.registration.report.set_store(false); }, "rad", "store_away"},
+};
+struct PartAway : ::testing::TestWithParam<Away> {};
+INSTANTIATE_TEST_SUITE_P(, PartAway, ::testing::ValuesIn(aways), [](const auto& test) { return test.param.name; });
+TEST_P(PartAway, IsNamedByItsClassAlone) {
+    World world;
+    GetParam().make(world);
+    const auto response = get(world, "/health/ready");
+    EXPECT_EQ(response.status, 503U);
+    EXPECT_EQ(member(response, "status"), "not ready");
+    EXPECT_EQ(member(response, GetParam().part), GetParam().reason);
+    EXPECT_EQ(response.body.find("secret place"), std::string::npos);
+}
+
+TEST(Health, AsksOnceForMany) {
+    World world;
+    for (int i = 0; i < 100; ++i) get(world, "/health/ready");
+    EXPECT_LE(world.sam.healths, 2);
+}
+
+}  // namespace
+}  // namespace qscd::gateway
