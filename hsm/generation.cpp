@@ -35,24 +35,18 @@ constexpr std::array private_key_rules{
     Wanted{CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", yes, false, false},
     Wanted{CKA_LOCAL, "CKA_LOCAL", yes, false, false},
 };
-constexpr std::array secret_key_rules{
-    Wanted{CKA_TOKEN, "CKA_TOKEN", yes, true, false},
-    Wanted{CKA_PRIVATE, "CKA_PRIVATE", yes, true, false},
-    Wanted{CKA_SENSITIVE, "CKA_SENSITIVE", yes, true, false},
-    Wanted{CKA_EXTRACTABLE, "CKA_EXTRACTABLE", no, true, false},
-    Wanted{CKA_MODIFIABLE, "CKA_MODIFIABLE", no, true, false},
-    Wanted{CKA_COPYABLE, "CKA_COPYABLE", no, true, true},
-    Wanted{CKA_SIGN, "CKA_SIGN", yes, true, false},
-    Wanted{CKA_VERIFY, "CKA_VERIFY", no, true, false},
-    Wanted{CKA_ENCRYPT, "CKA_ENCRYPT", no, true, false},
-    Wanted{CKA_DECRYPT, "CKA_DECRYPT", no, true, false},
-    Wanted{CKA_WRAP, "CKA_WRAP", no, true, false},
-    Wanted{CKA_UNWRAP, "CKA_UNWRAP", no, true, false},
-    Wanted{CKA_DERIVE, "CKA_DERIVE", no, true, false},
-    Wanted{CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE", yes, false, false},
-    Wanted{CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", yes, false, false},
-    Wanted{CKA_LOCAL, "CKA_LOCAL", yes, false, false},
-};
+// A secret key may do the same one thing, and has three more usages to be denied; it knows no recovery.
+constexpr auto secret_key_rules = [] {
+    constexpr std::array more{Wanted{CKA_VERIFY, "CKA_VERIFY", no, true, false},
+                              Wanted{CKA_ENCRYPT, "CKA_ENCRYPT", no, true, false},
+                              Wanted{CKA_WRAP, "CKA_WRAP", no, true, false}};
+    std::array<Wanted, private_key_rules.size() - 1 + more.size()> rules{};
+    auto at = std::ranges::copy_if(private_key_rules, rules.begin(), [](const Wanted& rule) {
+                  return rule.type != CKA_SIGN_RECOVER;
+              }).out;
+    std::ranges::copy(more, at);
+    return rules;
+}();
 
 std::vector<CK_ATTRIBUTE> template_of(std::span<const Wanted> rules, bool with_optional) {
     std::vector<CK_ATTRIBUTE> out;

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -119,6 +120,11 @@ Error error_of(ByteView body) {
 }
 
 }  // namespace
+
+void wipe(Bytes& bytes) {
+    ::explicit_bzero(bytes.data(), bytes.size());
+    bytes.clear();
+}
 
 struct Client::State {
     struct Waiting {
@@ -244,7 +250,9 @@ struct Responder::Connection {
 
 void Responder::answer(const google::protobuf::Message& reply) const {
     --connection_->outstanding;
-    connection_->line.write(id_, Kind::answer, encode(reply));
+    auto bytes = encode(reply);
+    connection_->line.write(id_, Kind::answer, bytes);
+    wipe(bytes);
 }
 
 void Responder::fail(const Error& error) const {
@@ -280,6 +288,7 @@ void Server::serve(Descriptor socket, std::string role) {
             if (frame->kind != Kind::request) break;
             if (++connection->outstanding > outstanding_limit) break;
             state_->handler(role, frame->body, Responder{connection, frame->id});
+            wipe(frame->body);
         }
         ::shutdown(connection->line.socket.get(), SHUT_RDWR);
         const std::lock_guard guard{state_->lock};

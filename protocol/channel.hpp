@@ -11,6 +11,8 @@
 
 namespace qscd::protocol {
 
+void wipe(Bytes& bytes);
+
 inline constexpr std::size_t frame_limit = 64 * 1024;             // every link but cad → statusd
 inline constexpr std::size_t publication_limit = 64 * 1024 * 1024;  // cad → statusd, for CRLs
 inline constexpr std::chrono::milliseconds call_timeout{20'000};
@@ -32,8 +34,13 @@ public:
 
     template <class Reply>
     Result<Reply> call(const google::protobuf::Message& request, std::chrono::milliseconds timeout = call_timeout) {
-        QSCD_TRY(auto bytes, exchange(encode(request), timeout));
-        return decode<Reply>(bytes);
+        auto sent = encode(request);
+        auto received = exchange(sent, timeout);
+        wipe(sent);  // either may hold a PIN, a code or a SAD token
+        QSCD_TRY(auto bytes, std::move(received));
+        auto reply = decode<Reply>(bytes);
+        wipe(bytes);
+        return reply;
     }
 
 private:

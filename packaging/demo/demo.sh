@@ -23,6 +23,10 @@ die() { printf '\n  [FAILED] %s\n' "$*" >&2; exit 1; }
 
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
+# A demo that still runs on this folder is stopped before its state goes.
+if [ $reset = 1 ] && [ -s "$dir/deployment/run/qscd.lock" ] && kill -TERM "$(tr -dc 0-9 <"$dir/deployment/run/qscd.lock")" 2>/dev/null; then
+    while kill -0 "$(tr -dc 0-9 <"$dir/deployment/run/qscd.lock")" 2>/dev/null; do read -rt 0.1 <> <(:) || true; done
+fi
 [ $reset = 0 ] || { rm -rf "${dir:?}/deployment" "$dir/demo.json" "$dir/signers" "$dir/out"; mkdir -p "$dir"; }
 deployment=$dir/deployment
 qscd() { "$bin/qscd" --deployment "$deployment" "$@"; }
@@ -51,7 +55,7 @@ port_in() { sed -n "/^\[$1\]/,/^\[/s/^port = //p" "$deployment/qscd.toml"; }
 api_port=$(port_in api) status_port=$(port_in status)
 
 step "2. The daemons"
-qscd up >"$dir/up.log" 2>&1 &
+"$bin/qscd" --deployment "$deployment" up >"$dir/up.log" 2>&1 &  # no function: $! must be its own process
 supervisor=$!
 stop() {
     kill -TERM "$supervisor" 2>/dev/null || true

@@ -58,12 +58,14 @@ Result<void> Access::write(const Client& client, bool new_secret) {
     const auto& id = client.id.text();
     QSCD_TRY(auto transaction, database_->begin());
     QSCD_TRY(database_->execute(
-        "INSERT INTO client (id, name, secret_digest, redirect_uri) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET "
+        "INSERT INTO client (id, name, secret_digest, redirect_uri) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE "
+        "SET "
         "name = excluded.name, secret_digest = excluded.secret_digest, redirect_uri = excluded.redirect_uri",
         {id, client.name, of(client.secret_digest.bytes()), client.redirect_uri}));
     QSCD_TRY(database_->execute("DELETE FROM client_signer WHERE client = $1", {id}));
     for (const auto& signer : client.signers) {
-        QSCD_TRY(database_->execute("INSERT INTO client_signer (client, signer) VALUES ($1, $2)", {id, of(signer.bytes())}));
+        QSCD_TRY(
+            database_->execute("INSERT INTO client_signer (client, signer) VALUES ($1, $2)", {id, of(signer.bytes())}));
     }
     if (new_secret) {
         QSCD_TRY(database_->execute("DELETE FROM access_token WHERE client = $1", {id}));
@@ -120,9 +122,11 @@ Result<std::string> Access::issue_token(const ClientId& client, std::chrono::sec
     QSCD_TRY(sweep(now));
     const auto live = std::ranges::count_if(
         tokens_, [&](const auto& each) { return each.second.expires > now && each.second.client == client; });
-    if (static_cast<std::size_t>(live) >= live_tokens_limit) return Error{Errc::too_many_requests, "live tokens of one client"};
-    QSCD_TRY(database_->execute("INSERT INTO access_token (digest, client, scope, expires) VALUES ($1, $2, $3, $4)",
-                                {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)}));
+    if (static_cast<std::size_t>(live) >= live_tokens_limit)
+        return Error{Errc::too_many_requests, "live tokens of one client"};
+    QSCD_TRY(
+        database_->execute("INSERT INTO access_token (digest, client, scope, expires) VALUES ($1, $2, $3, $4)",
+                           {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)}));
     tokens_.emplace(digest, Token{client, now + life});
     return to_base64url(token.reveal());
 }

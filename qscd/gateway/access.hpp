@@ -1,6 +1,6 @@
-// Who may call: portals, the signers they may act for, and the access tokens they hold. Of secrets and tokens only SHA-256
-// digests are kept; both are random, so that is enough. Memory answers, the store remembers.
-// Thread rules: safe from every thread.
+// Who may call: portals, the signers they may act for, and the access tokens they hold. Of secrets and tokens only
+// SHA-256 digests are kept; both are random, so that is enough. Memory answers, the store remembers. Thread rules: safe
+// from every thread.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// What the owner of the deployment asks at its own machine: clients, service tokens, health. Thread rules: safe from every
-// thread.
+// What the owner of the deployment asks at its own machine: clients, service tokens, health. Thread rules: safe from
+// every thread.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -19,8 +19,8 @@ public:
         : access_(access), health_(health), policy_(policy) {}
 
     using Reply = std::unique_ptr<google::protobuf::Message>;
-    // For the role "bootstrap" alone: add_client → Done, issue_token → ServiceToken (Errc::access_denied where no profile
-    // runs under `trial`), health → ServiceHealthReport.
+    // For the role "bootstrap" alone: add_client → Done, issue_token → ServiceToken (Errc::access_denied where no
+    // profile runs under `trial`), health → ServiceHealthReport.
     Result<Reply> answer(std::string_view role, ByteView request);
 
 private:

@@ -28,7 +28,8 @@ Result<CaCertificates> CaCertificates::load(const policy::Deployment& deployment
 }
 
 const X509* CaCertificates::issuer_of(const X509& certificate) const {
-    const auto found = std::ranges::find_if(certificates_, [&](const auto& each) { return issued(*each, certificate); });
+    const auto found = std::ranges::find_if(certificates_,
+                                            [&](const auto& each) { return issued(*each, certificate); });
     return found != certificates_.end() ? found->get() : nullptr;
 }
 

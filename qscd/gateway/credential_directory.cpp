@@ -23,12 +23,12 @@ Result<std::optional<DescribedCredential>> CredentialDirectory::described(const 
     if (description.status() == pb::CredentialDescription::ENROLLING) return std::optional<DescribedCredential>{};
     const auto signer = SignerId::from(view_of(description.signer()));
     const auto kind = key_kind_numbered(description.key_kind());
-    if (!signer || !kind ||
-        CredentialId::from(view_of(description.credential())) != id)
+    if (!signer || !kind || CredentialId::from(view_of(description.credential())) != id)
         return Error{Errc::internal, "samd describes what is not the credential " + id.hex()};
     const auto* profile = policy_.find(description.profile());
     if (profile == nullptr)
-        return Error{Errc::internal, "credential " + id.hex() + " has a profile that the policy does not: " + description.profile()};
+        return Error{Errc::internal,
+                     "credential " + id.hex() + " has a profile that the policy does not: " + description.profile()};
     const CredentialFacts facts{id, *signer, *kind, profile};
     const std::lock_guard one{lock_};
     facts_.insert_or_assign(id, facts);

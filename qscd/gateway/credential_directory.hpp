@@ -1,7 +1,7 @@
-// Whose credential is whose, and which signer a userID names. What does not exist, what is malformed, what is still being
-// enrolled and what the client may not act for are one answer [CSC API v2.0.0.2, 11.4, 11.5]. Facts that never change are
-// kept once found; what was not found is asked again, since it may have come since.
-// Thread rules: safe from every thread.
+// Whose credential is whose, and which signer a userID names. What does not exist, what is malformed, what is still
+// being enrolled and what the client may not act for are one answer [CSC API v2.0.0.2, 11.4, 11.5]. Facts that never
+// change are kept once found; what was not found is asked again, since it may have come since. Thread rules: safe from
+// every thread.
 #pragma once
 
 #include <mutex>

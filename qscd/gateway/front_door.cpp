@@ -25,15 +25,16 @@ Outcome refused(const Error& error) {
 }
 
 bool same_word(std::string_view text, std::string_view lower_case) {
-    return std::ranges::equal(text, lower_case, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    return std::ranges::equal(text, lower_case, {},
+                              [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
 }
 
 bool is_token68(std::string_view text) {
     const auto end = text.find_last_not_of('=');
     return end != std::string_view::npos && std::ranges::all_of(text.substr(0, end + 1), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               std::string_view{"-._~+/"}.find(c) != std::string_view::npos;
-    });
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      std::string_view{"-._~+/"}.find(c) != std::string_view::npos;
+           });
 }
 
 // The token of "Bearer <token>" [RFC 6750, 2.1].
@@ -41,7 +42,8 @@ Result<std::string_view> bearer_in(const net::Request& request) {
     const auto header = request.header("authorization");
     if (!header) return Error{Errc::bearer_missing};
     const auto blank = header->find(' ');
-    if (blank == std::string_view::npos || !same_word(header->substr(0, blank), scheme)) return Error{Errc::bearer_malformed};
+    if (blank == std::string_view::npos || !same_word(header->substr(0, blank), scheme))
+        return Error{Errc::bearer_malformed};
     auto token = header->substr(blank + 1);
     token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));
     if (!is_token68(token)) return Error{Errc::bearer_malformed};

@@ -1,5 +1,5 @@
-// Every request comes in here: route, verb, bearer, content type, body; then its handler; then one line in the log, without
-// a body, a header or a secret in it. Thread rules: answer() from every worker; refuse() from any thread.
+// Every request comes in here: route, verb, bearer, content type, body; then its handler; then one line in the log,
+// without a body, a header or a secret in it. Thread rules: answer() from every worker; refuse() from any thread.
 #pragma once
 
 #include "qscd/gateway/service.hpp"

@@ -49,7 +49,8 @@ public:
     }
 
 private:
-    Gatewayd(policy::Deployment deployment, policy::Policy policy, CaCertificates authorities, std::unique_ptr<Access> access)
+    Gatewayd(policy::Deployment deployment, policy::Policy policy, CaCertificates authorities,
+             std::unique_ptr<Access> access)
         : deployment_(std::move(deployment)),
           policy_(std::move(policy)),
           authorities_(std::move(authorities)),
@@ -104,4 +105,6 @@ private:
 }  // namespace
 }  // namespace qscd::gateway
 
-int main(int argc, char** argv) { return qscd::process::run("qscd-gatewayd", argc, argv, qscd::gateway::Gatewayd::start); }
+int main(int argc, char** argv) {
+    return qscd::process::run("qscd-gatewayd", argc, argv, qscd::gateway::Gatewayd::start);
+}

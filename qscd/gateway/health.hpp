@@ -1,5 +1,5 @@
-// Whether the gateway can do its work: each part it needs, as a class of reason and no more. Answers are kept for a second,
-// so that a curious monitor costs the others nothing. Thread rules: safe from every thread.
+// Whether the gateway can do its work: each part it needs, as a class of reason and no more. Answers are kept for a
+// second, so that a curious monitor costs the others nothing. Thread rules: safe from every thread.
 #pragma once
 
 #include <mutex>

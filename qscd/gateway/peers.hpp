@@ -1,5 +1,6 @@
-// The daemons the gateway asks, as it sees them: small enough for a test to stand in. Answers are theirs; their errors go up
-// to the catalogue as they are. Requests that carry secrets are left as they were: who made them wipes them. Thread rules: safe from every thread.
+// The daemons the gateway asks, as it sees them: small enough for a test to stand in. Answers are theirs; their errors
+// go up to the catalogue as they are. Requests that carry secrets are left as they were: who made them wipes them.
+// Thread rules: safe from every thread.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// What a handler may reach, and one call as it stands after the front door. Thread rules: Service is shared by all workers;
-// a Call belongs to one.
+// What a handler may reach, and one call as it stands after the front door. Thread rules: Service is shared by all
+// workers; a Call belongs to one.
 #pragma once
 
 #include "base/json/object.hpp"

@@ -146,7 +146,9 @@ void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job) {
                 all.erase(std::ranges::find(all, job->request->idempotency_key, &cell::Answered::key));
             }
         }
-        return conclude(failed.entered ? Event::sign_unknown : Event::sign_failed, failed.signature.error());
+        const auto& error = failed.signature.error();  // a key that is not there is ours, not a parameter of the caller's
+        return conclude(failed.entered ? Event::sign_unknown : Event::sign_failed,
+                        error.code == Errc::token_away ? error : Error{Errc::internal, error.detail});
     }
     SignatureList signatures;
     Bytes all;

@@ -97,7 +97,8 @@ Result<net::Response> credentials_authorize(Service& service, const Call& call) 
     QSCD_TRY(read_factors(call.body, message));
     QSCD_TRY(call.body.optional_string("description", longest_description));
     QSCD_TRY(auto authorised, service.sam.authorise(message));
-    auto out = json_response({{"SAD", to_base64url(view_of(authorised.sad()))}, {"expiresIn", authorised.expires_in()}});
+    auto out = json_response(
+        {{"SAD", to_base64url(view_of(authorised.sad()))}, {"expiresIn", authorised.expires_in()}});
     wipe(*authorised.mutable_sad());
     return out;
 }

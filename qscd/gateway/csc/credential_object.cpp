@@ -16,7 +16,8 @@ struct QualifierRow {
 };
 constexpr std::array qualifier_rows{
     QualifierRow{policy::CertificateType::qcp_n_qscd, "eu_eidas_qes", "Qualified electronic signature"},
-    QualifierRow{policy::CertificateType::qcp_n, "eu_eidas_aesqc", "Advanced electronic signature with a qualified certificate"},
+    QualifierRow{policy::CertificateType::qcp_n, "eu_eidas_aesqc",
+                 "Advanced electronic signature with a qualified certificate"},
     QualifierRow{policy::CertificateType::lcp, "eu_eidas_aes", "Advanced electronic signature"},
 };
 
@@ -42,7 +43,8 @@ std::optional<TimePoint> time_of(const ASN1_TIME* time) {
 
 Result<X509Cert> certificate_of(const DescribedCredential& credential) {
     auto parsed = certificate_from_der(view_of(credential.description.certificate()));
-    if (!parsed) return Error{Errc::internal, "credential " + credential.facts.id.hex() + ": its certificate cannot be read"};
+    if (!parsed)
+        return Error{Errc::internal, "credential " + credential.facts.id.hex() + ": its certificate cannot be read"};
     return parsed;
 }
 
@@ -81,7 +83,8 @@ bj::object key_object(const CredentialFacts& facts, bool enabled) {
     return out;
 }
 
-bj::object certificate_object(const Service& service, const X509& certificate, const Dates& dates, const Wanted& wanted) {
+bj::object certificate_object(const Service& service, const X509& certificate, const Dates& dates,
+                              const Wanted& wanted) {
     bj::object out;
     const auto now = service.clock.now();
     if (now >= dates.from) out.emplace("status", now <= dates.to ? "valid" : "expired");

@@ -1,5 +1,5 @@
-// The object that credentials/info answers and credentials/list puts into credentialInfos [CSC API v2.0.0.2, 11.4, 11.5].
-// Thread rules: pure functions.
+// The object that credentials/info answers and credentials/list puts into credentialInfos [CSC API v2.0.0.2, 11.4,
+// 11.5]. Thread rules: pure functions.
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -10,21 +10,23 @@ namespace {
 
 // Table 3 of the CSC API.
 constexpr std::string_view invalid_request_text =
-    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, "
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than "
+    "once, "
     "or is otherwise malformed.";
 constexpr std::string_view access_denied_text = "The user, authorization server or remote service denied the request.";
 constexpr std::string_view invalid_scope_text = "The requested scope is invalid, unknown, or malformed.";
 constexpr std::string_view server_error_text =
     "The authorization server encountered an unexpected condition that prevented it from fulfilling the request.";
 constexpr std::string_view temporarily_unavailable_text =
-    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the "
+    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance "
+    "of the "
     "server.";
 constexpr std::string_view expired_token_text = "The access or refresh token is expired or has been revoked.";
 constexpr std::string_view invalid_token_text = "The token provided is not a valid OAuth access or refresh token.";
 constexpr std::string_view header_text = "Malformed authorization header";
 
-// %t and %n are the parameter's type and name. A row with `only` is for the parameter of that name and stands before the
-// row of all others.
+// %t and %n are the parameter's type and name. A row with `only` is for the parameter of that name and stands before
+// the row of all others.
 struct Row {
     Errc code;
     unsigned status;
@@ -52,7 +54,8 @@ constexpr std::array rows{
     Row{Errc::bearer_missing, 400, "invalid_request", header_text},
     Row{Errc::bearer_invalid, 401, "invalid_token", invalid_token_text, "Bearer"},
     Row{Errc::bearer_expired, 401, "expired_token", expired_token_text, "Bearer"},
-    Row{Errc::client_authentication_missing, 401, "invalid_request", "Client authorization required", "Basic realm=\"oauth2\""},
+    Row{Errc::client_authentication_missing, 401, "invalid_request", "Client authorization required",
+        "Basic realm=\"oauth2\""},
     Row{Errc::too_many_requests, 429, "temporarily_unavailable", temporarily_unavailable_text},
     Row{Errc::not_supported, 501, "invalid_request", "The method is not supported"},
     Row{Errc::access_denied, 400, "access_denied", access_denied_text},

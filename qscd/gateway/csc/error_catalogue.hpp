@@ -1,5 +1,5 @@
-// What the outside hears of an Error: the only place that maps an Errc to status, `error` and `error_description`, byte for
-// byte [CSC API v2.0.0.2, 10.1 and the table of each method] [API-07]. Thread rules: pure functions.
+// What the outside hears of an Error: the only place that maps an Errc to status, `error` and `error_description`, byte
+// for byte [CSC API v2.0.0.2, 10.1 and the table of each method] [API-07]. Thread rules: pure functions.
 #pragma once
 
 #include "base/net/message.hpp"

@@ -1,4 +1,5 @@
-// The `hashes` of authorize, getChallenge and signHash, and their agreement with numSignatures. Thread rules: pure functions.
+// The `hashes` of authorize, getChallenge and signHash, and their agreement with numSignatures. Thread rules: pure
+// functions.
 #pragma once
 
 #include <vector>

@@ -34,15 +34,17 @@ std::optional<HashAlgorithm> hash_of(const X509_ALGOR* algorithm) {
 
 std::optional<HashAlgorithm> hash_of_mask(const X509_ALGOR* mask) {
     if (mask == nullptr || OBJ_obj2nid(mask->algorithm) != NID_mgf1 || mask->parameter == nullptr) return std::nullopt;
-    const Algorithm inner{static_cast<X509_ALGOR*>(ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(X509_ALGOR), mask->parameter))};
+    const Algorithm inner{
+        static_cast<X509_ALGOR*>(ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(X509_ALGOR), mask->parameter))};
     return hash_of(inner.get());
 }
 
 }  // namespace
 
 Bytes pss_parameters(HashAlgorithm hash) {
-    const Bytes algorithm{0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65,
-                          0x03, 0x04, 0x02, static_cast<std::uint8_t>(hash), 0x05, 0x00};
+    const Bytes algorithm{
+        0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, static_cast<std::uint8_t>(hash),
+        0x05, 0x00};
     const Bytes mask{0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08};
     const Bytes salt{0xa2, 0x03, 0x02, 0x01, static_cast<std::uint8_t>(size_of(hash))};
     Bytes out{0x30, 0x34, 0xa0, 0x0f};

@@ -39,8 +39,8 @@ struct SigningWay {
     Scheme scheme;
     HashAlgorithm hash;
 };
-// Reads signAlgo, hashAlgorithmOID and signAlgoParams for a key of this kind. hashAlgorithmOID is ignored where signAlgo
-// implies the hash.
+// Reads signAlgo, hashAlgorithmOID and signAlgoParams for a key of this kind. hashAlgorithmOID is ignored where
+// signAlgo implies the hash.
 Result<SigningWay> signing_way_in(const json::Object& body, KeyKind key);
 
 }  // namespace qscd::gateway

@@ -51,7 +51,8 @@ Result<Form> Form::parse(std::string_view text) {
         auto value = percent_decoded(part.substr(std::min(equals + 1, part.size())));
         if (!name || !value || out.parameters_.size() == most_parameters) return malformed;
         const std::string plain{text_of(name->reveal())};
-        if (std::ranges::any_of(out.parameters_, [&](const auto& each) { return each.first == plain; })) return malformed;
+        if (std::ranges::any_of(out.parameters_, [&](const auto& each) { return each.first == plain; }))
+            return malformed;
         out.parameters_.emplace_back(plain, std::move(*value));
     }
     return out;

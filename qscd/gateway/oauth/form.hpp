@@ -1,5 +1,5 @@
-// application/x-www-form-urlencoded, strictly: each name once, values percent-decoded [RFC 6749, 3.2, appendix B]. Values may
-// be secrets, so all are kept as such. Thread rules: a value.
+// application/x-www-form-urlencoded, strictly: each name once, values percent-decoded [RFC 6749, 3.2, appendix B].
+// Values may be secrets, so all are kept as such. Thread rules: a value.
 #pragma once
 
 #include <string>

@@ -22,9 +22,8 @@ Result<std::optional<Basic>> basic_in(const net::Request& request) {
     const Error malformed{Errc::bearer_malformed};
     constexpr std::string_view scheme = "basic ";
     const bool ours = header->size() > scheme.size() &&
-                      std::ranges::equal(header->substr(0, scheme.size()), scheme, {}, [](char c) {
-                          return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-                      });
+                      std::ranges::equal(header->substr(0, scheme.size()), scheme, {},
+                                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
     if (!ours) return malformed;
     auto bytes = from_base64(header->substr(scheme.size()));
     if (!bytes) return malformed;
@@ -69,10 +68,10 @@ Result<net::Response> issue_access_token(Service& service, const Call& call) {
     if (const auto scope = form.text("scope"); scope && *scope != "service") return invalid_parameter("scope");
 
     QSCD_TRY(auto token, service.access.issue_token(client.value(), access_token_life));
-    net::Response out{200, "application/json",
-                      boost::json::serialize(boost::json::object{{"access_token", token},
-                                                                 {"token_type", "Bearer"},
-                                                                 {"expires_in", access_token_life.count()}})};
+    net::Response out{
+        200, "application/json",
+        boost::json::serialize(boost::json::object{
+            {"access_token", token}, {"token_type", "Bearer"}, {"expires_in", access_token_life.count()}})};
     wipe(token);
     return out;
 }

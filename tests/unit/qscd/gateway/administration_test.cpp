@@ -25,7 +25,8 @@ pb::GatewayRequest issue_token(const char* client, unsigned lifetime) {
     return request;
 }
 
-Result<Administration::Reply> ask(World& world, const pb::GatewayRequest& request, std::string_view role = "bootstrap") {
+Result<Administration::Reply> ask(World& world, const pb::GatewayRequest& request,
+                                  std::string_view role = "bootstrap") {
     return world.administration.answer(role, protocol::encode(request));
 }
 
@@ -42,9 +43,12 @@ TEST(Administration, AddsAClientWhoMayThenAct) {
 TEST(Administration, RefusesAClientThatIsNone) {
     World world;
     const std::function<void(pb::AddClient&)> changes[] = {
-        [](auto& c) { c.set_client(""); },          [](auto& c) { c.set_client("new comer"); },
-        [](auto& c) { c.set_secret_digest("x"); },  [](auto& c) { c.add_signers("short"); },
-        [](auto& c) { c.set_name(std::string(256, 'x')); }, [](auto& c) { c.set_redirect_uri(std::string(2049, 'x')); },
+        [](auto& c) { c.set_client(""); },
+        [](auto& c) { c.set_client("new comer"); },
+        [](auto& c) { c.set_secret_digest("x"); },
+        [](auto& c) { c.add_signers("short"); },
+        [](auto& c) { c.set_name(std::string(256, 'x')); },
+        [](auto& c) { c.set_redirect_uri(std::string(2049, 'x')); },
     };
     for (const auto& change : changes) {
         auto request = add_client();

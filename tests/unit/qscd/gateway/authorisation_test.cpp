@@ -8,7 +8,9 @@ namespace {
 const std::string sha256_oid = R"("hashAlgorithmOID":"2.16.840.1.101.3.4.2.1")";
 const std::string good_factors = R"("authData":[{"id":"PIN","value":"1234"},{"id":"TOTP","value":"123456"}])";
 
-std::string body(const CredentialId& id, const std::string& more) { return R"({"credentialID":")" + id.hex() + "\"," + more + "}"; }
+std::string body(const CredentialId& id, const std::string& more) {
+    return R"({"credentialID":")" + id.hex() + "\"," + more + "}";
+}
 std::string hashes(std::initializer_list<std::string> each) {
     std::string out;
     for (const auto& one : each) out += (out.empty() ? "\"" : ",\"") + one + "\"";
@@ -18,11 +20,13 @@ const std::string one_hash = hashes({base64_hash()});
 
 TEST(Authorize, ForwardsWhatWasAskedAndAnswersTheSad) {
     World world;
-    const auto response = world.post("credentials/authorize",
-                                     body(annas_app, R"("numSignatures":2,)" + hashes({base64_hash('b'), base64_hash('a')}) + "," + sha256_oid +
-                                                         "," + good_factors + R"(,"description":"Two contracts")"));
+    const auto response = world.post(
+        "credentials/authorize",
+        body(annas_app, R"("numSignatures":2,)" + hashes({base64_hash('b'), base64_hash('a')}) + "," + sha256_oid +
+                            "," + good_factors + R"(,"description":"Two contracts")"));
     ASSERT_EQ(response.status, 200U) << response.body;
-    EXPECT_EQ(response.body, R"({"SAD":")" + to_base64url(view_of("\xff\xfe the sad token, 32 bytes of it")) + R"(","expiresIn":120})");
+    EXPECT_EQ(response.body, R"({"SAD":")" + to_base64url(view_of("\xff\xfe the sad token, 32 bytes of it")) +
+                                 R"(","expiresIn":120})");
     ASSERT_EQ(world.sam.authorised.size(), 1U);
     const auto& asked = world.sam.authorised[0];
     EXPECT_EQ(asked.client(), "acme");
@@ -37,12 +41,14 @@ TEST(Authorize, ForwardsWhatWasAskedAndAnswersTheSad) {
 }
 
 TEST(Authorize, WhatTheFactorsAreWorthTheSamSays) {
-    for (const auto* factors : {R"("authData":[])", R"("authData":[{"id":"PIN"}])", R"("authData":[{"id":"RETINA","value":"x"}])",
-                                R"("authData":[{"id":"PIN","value":"1"},{"id":"PIN","value":"2"}])"}) {
+    for (const auto* factors :
+         {R"("authData":[])", R"("authData":[{"id":"PIN"}])", R"("authData":[{"id":"RETINA","value":"x"}])",
+          R"("authData":[{"id":"PIN","value":"1"},{"id":"PIN","value":"2"}])"}) {
         World world;
         world.sam.at_authorise = [] { return Result<void>{Error{Errc::factors_wrong}}; };
-        const auto response =
-            world.post("credentials/authorize", body(annas_app, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + factors));
+        const auto response = world.post(
+            "credentials/authorize",
+            body(annas_app, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + factors));
         EXPECT_EQ(error_in(response), "invalid_authentication_data");
         EXPECT_EQ(world.sam.authorised.size(), 1U);
     }
@@ -73,17 +79,23 @@ TEST(Authorize, WrongParametersHaveTheirRows) {
         {count + hashes({base64_hash('a', 31)}) + rest, "Invalid digest value length"},
         {count + hashes({""}) + rest, "Invalid digest value length"},
         {count + one_hash + "," + good_factors, "Missing (or invalid type) string parameter hashAlgorithmOID"},
-        {count + one_hash + R"(,"hashAlgorithmOID":"1.3.14.3.2.26",)" + good_factors, "Invalid parameter hashAlgorithmOID"},
-        {count + one_hash + R"(,"hashAlgorithmOID":"2.16.840.1.101.3.4.2.2",)" + good_factors, "Invalid digest value length"},
+        {count + one_hash + R"(,"hashAlgorithmOID":"1.3.14.3.2.26",)" + good_factors,
+         "Invalid parameter hashAlgorithmOID"},
+        {count + one_hash + R"(,"hashAlgorithmOID":"2.16.840.1.101.3.4.2.2",)" + good_factors,
+         "Invalid digest value length"},
         {count + one_hash + "," + sha256_oid, "Missing (or invalid type) array parameter authData"},
-        {count + one_hash + "," + sha256_oid + R"(,"authData":{"id":"PIN"})", "Missing (or invalid type) array parameter authData"},
-        {count + one_hash + "," + sha256_oid + R"(,"authData":["1234"])", "Missing (or invalid type) array parameter authData"},
+        {count + one_hash + "," + sha256_oid + R"(,"authData":{"id":"PIN"})",
+         "Missing (or invalid type) array parameter authData"},
+        {count + one_hash + "," + sha256_oid + R"(,"authData":["1234"])",
+         "Missing (or invalid type) array parameter authData"},
         {count + one_hash + "," + sha256_oid + R"(,"authData":[{"value":"1"}])", "Invalid parameter authData"},
-        {count + one_hash + "," + sha256_oid + R"(,"authData":[{"id":"PIN","value":1234}])", "Invalid parameter authData"},
+        {count + one_hash + "," + sha256_oid + R"(,"authData":[{"id":"PIN","value":1234}])",
+         "Invalid parameter authData"},
         {count + one_hash + "," + sha256_oid + "," + long_id, "Invalid parameter authData"},
         {count + one_hash + "," + sha256_oid + "," + long_value, "Invalid parameter authData"},
         {count + one_hash + "," + sha256_oid + R"(,"authData":[)" + nine + "]", "Invalid parameter authData"},
-        {count + one_hash + rest + R"(,"description":")" + std::string(501, 'x') + "\"", "Invalid parameter description"},
+        {count + one_hash + rest + R"(,"description":")" + std::string(501, 'x') + "\"",
+         "Invalid parameter description"},
     };
     World world;
     for (const auto& [more, description] : cases) {
@@ -105,9 +117,10 @@ TEST(Authorize, TheSamsRefusalsKeepTheirRows) {
     };
     for (const auto& [code, description] : cases) {
         World world;
-        world.sam.at_authorise = [code = code] { return Result<void>{Error{code}}; };
-        const auto response = world.post("credentials/authorize",
-                                         body(annas_app, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + good_factors));
+        world.sam.at_authorise = [answer = code] { return Result<void>{Error{answer}}; };
+        const auto response = world.post(
+            "credentials/authorize",
+            body(annas_app, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + good_factors));
         EXPECT_EQ(response.status, 400U);
         EXPECT_EQ(description_in(response), description);
     }
@@ -116,16 +129,18 @@ TEST(Authorize, TheSamsRefusalsKeepTheirRows) {
 TEST(Authorize, ExplicitOnAPageCredentialIsTheSamsToRefuse) {
     World world;
     world.sam.at_authorise = [] { return Result<void>{Error{Errc::access_denied}}; };
-    const auto response = world.post("credentials/authorize",
-                                     body(annas_page, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + good_factors));
+    const auto response = world.post(
+        "credentials/authorize",
+        body(annas_page, R"("numSignatures":1,)" + one_hash + "," + sha256_oid + "," + good_factors));
     EXPECT_EQ(error_in(response), "access_denied");
     EXPECT_EQ(world.sam.authorised.size(), 1U);
 }
 
 TEST(GetChallenge, SendsACodeForTheseHashes) {
     World world;
-    const auto response = world.post("credentials/getChallenge",
-                                     body(annas_sms, R"("authObjectID":"SMS","numSignatures":1,)" + one_hash + "," + sha256_oid));
+    const auto response = world.post(
+        "credentials/getChallenge",
+        body(annas_sms, R"("authObjectID":"SMS","numSignatures":1,)" + one_hash + "," + sha256_oid));
     EXPECT_EQ(response.status, 204U);
     EXPECT_TRUE(response.body.empty() && response.content_type.empty());
     ASSERT_EQ(world.sam.opened.size(), 1U);
@@ -140,7 +155,8 @@ TEST(GetChallenge, WithoutHashesTheSamDecides) {
     EXPECT_EQ(world.sam.opened.at(0).hash_algorithm(), 0U);
     EXPECT_EQ(world.sam.opened.at(0).hashes_size(), 0);
     world.sam.at_open = [] { return Result<void>{Error{Errc::access_denied}}; };
-    EXPECT_EQ(error_in(world.post("credentials/getChallenge", body(annas_sms, R"("authObjectID":"SMS")"))), "access_denied");
+    EXPECT_EQ(error_in(world.post("credentials/getChallenge", body(annas_sms, R"("authObjectID":"SMS")"))),
+              "access_denied");
     world.sam.at_open = [] { return Result<void>{Error{Errc::too_many_requests}}; };
     EXPECT_EQ(world.post("credentials/getChallenge", body(annas_sms, R"("authObjectID":"SMS")")).status, 429U);
 }
@@ -155,7 +171,8 @@ TEST(GetChallenge, WrongParametersHaveTheirRows) {
         {annas_app, R"("authObjectID":"SMS")", "Invalid parameter authObjectID"},
         {annas_sms, sms + R"("numSignatures":0)", "Invalid value for parameter numSignatures"},
         {annas_sms, sms + R"("numSignatures":101)", "Numbers of signatures is too high"},
-        {annas_sms, sms + R"("numSignatures":2,)" + one_hash + "," + sha256_oid, "Invalid value for parameter numSignatures"},
+        {annas_sms, sms + R"("numSignatures":2,)" + one_hash + "," + sha256_oid,
+         "Invalid value for parameter numSignatures"},
         {annas_sms, sms + one_hash, "Missing (or invalid type) string parameter hashAlgorithmOID"},
         {annas_sms, sms + R"("hashes":[],)" + sha256_oid, "Empty hash array"},
         {annas_sms, sms + R"("hashes":7,)" + sha256_oid, "Missing (or invalid type) array parameter hashes"},

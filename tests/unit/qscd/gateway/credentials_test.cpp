@@ -10,9 +10,13 @@ namespace {
 std::string info_of(const CredentialId& id, const std::string& more = "") {
     return R"({"credentialID":")" + id.hex() + "\"" + more + "}";
 }
-std::string list_of(const std::string& user, const std::string& more = "") { return R"({"userID":")" + user + "\"" + more + "}"; }
+std::string list_of(const std::string& user, const std::string& more = "") {
+    return R"({"userID":")" + user + "\"" + more + "}";
+}
 
-std::string member(const json::Object& object, const char* name) { return boost::json::serialize(object.members().at(name)); }
+std::string member(const json::Object& object, const char* name) {
+    return boost::json::serialize(object.members().at(name));
+}
 std::vector<std::string> names_in(const json::Object& object) {
     std::vector<std::string> out;
     for (const auto& each : object.members()) out.emplace_back(each.key());
@@ -22,19 +26,22 @@ using Names = std::vector<std::string>;
 
 TEST(CredentialsInfo, SaysExactlyThisOfAnEllipticKeyWithAnApp) {
     World world;
-    const auto info = object_in(world.post("credentials/info", info_of(annas_app, R"(,"certificates":"none","certInfo":true,"authInfo":true)")));
-    EXPECT_EQ(names_in(info), (Names{"description", "signatureQualifier", "key", "cert", "auth", "SCAL", "multisign", "lang"}));
+    const auto info = object_in(world.post(
+        "credentials/info", info_of(annas_app, R"(,"certificates":"none","certInfo":true,"authInfo":true)")));
+    EXPECT_EQ(names_in(info),
+              (Names{"description", "signatureQualifier", "key", "cert", "auth", "SCAL", "multisign", "lang"}));
     EXPECT_EQ(member(info, "signatureQualifier"), R"("eu_eidas_aes")");
-    EXPECT_EQ(member(info, "key"),
-              R"({"status":"enabled","algo":["1.2.840.10045.2.1","1.2.840.10045.4.3.2","1.2.840.10045.4.3.3","1.2.840.10045.4.3.4"],)"
-              R"("len":256,"curve":"1.2.840.10045.3.1.7"})");
-    EXPECT_EQ(member(info, "cert"),
-              R"({"status":"valid","issuerDN":"CN=Issuing,O=TSP,C=DE","serialNumber":"0A1B2C3D",)"
-              "\"subjectDN\":\"serialNumber=A1,CN=Änne \\\\\\\"A\\\\\\\" Example,C=DE\","
-              R"("validFrom":"20261119120000Z","validTo":"20261121120000Z"})");
-    EXPECT_EQ(member(info, "auth"),
-              R"({"mode":"explicit","expression":"PIN AND TOTP","objects":[{"type":"Password","id":"PIN","format":"N","label":"PIN"},)"
-              R"({"type":"Password","id":"TOTP","format":"N","label":"Code of the authenticator app","generator":"totp"}]})");
+    EXPECT_EQ(
+        member(info, "key"),
+        R"({"status":"enabled","algo":["1.2.840.10045.2.1","1.2.840.10045.4.3.2","1.2.840.10045.4.3.3","1.2.840.10045.4.3.4"],)"
+        R"("len":256,"curve":"1.2.840.10045.3.1.7"})");
+    EXPECT_EQ(member(info, "cert"), R"({"status":"valid","issuerDN":"CN=Issuing,O=TSP,C=DE","serialNumber":"0A1B2C3D",)"
+                                    "\"subjectDN\":\"serialNumber=A1,CN=Änne \\\\\\\"A\\\\\\\" Example,C=DE\","
+                                    R"("validFrom":"20261119120000Z","validTo":"20261121120000Z"})");
+    EXPECT_EQ(
+        member(info, "auth"),
+        R"({"mode":"explicit","expression":"PIN AND TOTP","objects":[{"type":"Password","id":"PIN","format":"N","label":"PIN"},)"
+        R"({"type":"Password","id":"TOTP","format":"N","label":"Code of the authenticator app","generator":"totp"}]})");
     EXPECT_EQ(member(info, "SCAL"), R"("2")");
     EXPECT_EQ(member(info, "multisign"), "3");
     EXPECT_EQ(member(info, "lang"), R"("en")");
@@ -42,15 +49,17 @@ TEST(CredentialsInfo, SaysExactlyThisOfAnEllipticKeyWithAnApp) {
 
 TEST(CredentialsInfo, SaysExactlyThisOfAnRsaKeyWithSms) {
     World world;
-    const auto info = object_in(world.post("credentials/info", info_of(annas_sms, R"(,"certificates":"none","authInfo":true)")));
+    const auto info = object_in(
+        world.post("credentials/info", info_of(annas_sms, R"(,"certificates":"none","authInfo":true)")));
     EXPECT_EQ(member(info, "signatureQualifier"), R"("eu_eidas_aesqc")");
     EXPECT_EQ(member(info, "key"),
               R"({"status":"enabled","algo":["1.2.840.113549.1.1.1","1.2.840.113549.1.1.11","1.2.840.113549.1.1.12",)"
               R"("1.2.840.113549.1.1.13","1.2.840.113549.1.1.10"],"len":3072})");
     EXPECT_EQ(member(info, "cert"), R"({"status":"valid"})");
-    EXPECT_EQ(member(info, "auth"),
-              R"({"mode":"explicit","expression":"PIN AND SMS","objects":[{"type":"Password","id":"PIN","format":"N","label":"PIN"},)"
-              R"({"type":"ChallengeResponse","id":"SMS","format":"N","label":"Code sent by SMS"}]})");
+    EXPECT_EQ(
+        member(info, "auth"),
+        R"({"mode":"explicit","expression":"PIN AND SMS","objects":[{"type":"Password","id":"PIN","format":"N","label":"PIN"},)"
+        R"({"type":"ChallengeResponse","id":"SMS","format":"N","label":"Code sent by SMS"}]})");
 }
 
 TEST(CredentialsInfo, AChoiceOfHeldFactorsIsExactlyOneOfThem) {
@@ -60,7 +69,7 @@ TEST(CredentialsInfo, AChoiceOfHeldFactorsIsExactlyOneOfThem) {
     credential.set_key_kind(static_cast<unsigned>(KeyKind::rsa4096));
     const auto info = object_in(world.post("credentials/info", info_of(annas_app, R"(,"authInfo":true)")));
     const auto auth = info.object("auth").value();
-    EXPECT_EQ(member(auth, "expression"), R"("PIN AND (TOTP XOR SMS)")");
+    EXPECT_EQ(member(auth, "expression"), R"x("PIN AND (TOTP XOR SMS)")x");
     EXPECT_EQ(auth.objects("objects", 10).value().size(), 3U);
 }
 
@@ -77,20 +86,23 @@ TEST(CredentialsInfo, AnswersExactlyTheFieldsAskedFor) {
     for (const auto& [word, count] : certificates)
         for (const bool certificate_info : {false, true})
             for (const bool authorisation_info : {false, true}) {
-                const auto response =
-                    world.post("credentials/info", info_of(annas_app, std::string{R"(,"certificates":")"} + word + R"(","certInfo":)" +
-                                                                          (certificate_info ? "true" : "false") + R"(,"authInfo":)" +
-                                                                          (authorisation_info ? "true" : "false")));
+                const auto response = world.post(
+                    "credentials/info",
+                    info_of(annas_app, std::string{R"(,"certificates":")"} + word + R"(","certInfo":)" +
+                                           (certificate_info ? "true" : "false") + R"(,"authInfo":)" +
+                                           (authorisation_info ? "true" : "false")));
                 const auto info = object_in(response);
                 const auto cert = info.object("cert").value(), auth = info.object("auth").value();
                 Names expected{"status"};
                 if (count > 0) expected.push_back("certificates");
-                if (certificate_info) expected.insert(expected.end(), {"issuerDN", "serialNumber", "subjectDN", "validFrom", "validTo"});
+                if (certificate_info)
+                    expected.insert(expected.end(), {"issuerDN", "serialNumber", "subjectDN", "validFrom", "validTo"});
                 EXPECT_EQ(names_in(cert), expected);
                 if (count > 0) {
                     EXPECT_EQ(cert.strings("certificates", 10, 100'000).value().size(), count);
                 }
-                EXPECT_EQ(names_in(auth), authorisation_info ? (Names{"mode", "expression", "objects"}) : Names{"mode"});
+                EXPECT_EQ(names_in(auth),
+                          authorisation_info ? (Names{"mode", "expression", "objects"}) : Names{"mode"});
             }
 }
 
@@ -112,19 +124,20 @@ TEST(CredentialsInfo, SaysWhatIsNoLongerGood) {
     EXPECT_EQ(disabled.object("cert").value().string("status", 20).value(), "valid");
     world.clock.advance(24h);
     world.bearer = world.token_of("acme");
-    EXPECT_EQ(object_in(world.post("credentials/info", info_of(annas_app))).object("cert").value().string("status", 20).value(), "valid");
+    EXPECT_EQ(object_in(world.post("credentials/info", info_of(annas_app)))
+                  .object("cert")
+                  .value()
+                  .string("status", 20)
+                  .value(),
+              "valid");
     world.clock.advance(1s);
     const auto expired = object_in(world.post("credentials/info", info_of(annas_app)));
     EXPECT_EQ(expired.object("key").value().string("status", 20).value(), "disabled");
     EXPECT_EQ(expired.object("cert").value().string("status", 20).value(), "expired");
 }
 
-struct Bad {
-    const char *method, *body, *description;
-};
 TEST(Credentials, WrongParametersHaveTheirRows) {
     World world;
-    const auto id = annas_app.hex();
     const auto with = [&](const char* more) { return info_of(annas_app, more); };
     const std::tuple<const char*, std::string, const char*> cases[] = {
         {"credentials/info", "{}", "Missing (or invalid type) string parameter credentialID"},
@@ -146,7 +159,8 @@ TEST(Credentials, WrongParametersHaveTheirRows) {
         {"credentials/list", list_of("nobody"), "Invalid parameter userID"},
         {"credentials/list", list_of("boris"), "Invalid parameter userID"},
         {"credentials/list", list_of("anna", R"(,"certificates":"all")"), "Invalid parameter certificates"},
-        {"credentials/list", list_of("anna", R"(,"onlyValid":1)"), "Missing (or invalid type) boolean parameter onlyValid"},
+        {"credentials/list", list_of("anna", R"(,"onlyValid":1)"),
+         "Missing (or invalid type) boolean parameter onlyValid"},
     };
     for (const auto& [method, body, description] : cases) {
         const auto response = world.post(method, body);
@@ -160,15 +174,22 @@ TEST(Credentials, WrongParametersHaveTheirRows) {
 TEST(Credentials, WhatIsNotTheClientsIsOneAnswerByteForByte) {
     World world;
     auto upper = annas_app.hex();
-    std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c; });
-    const std::string ids[] = {nobodys.hex(), boriss.hex(), annas_new.hex(), "x", "", upper, annas_app.hex() + "00", "a b"};
+    std::ranges::transform(upper, upper.begin(),
+                           [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c; });
+    const std::string ids[] = {nobodys.hex(),          boriss.hex(), annas_new.hex(), "x", "", upper,
+                               annas_app.hex() + "00", "a b"};
     const auto hash = base64_hash();
-    for (const auto* method : {"credentials/info", "credentials/getChallenge", "credentials/authorize", "signatures/signHash"}) {
-        for (const auto* more : {"", R"(,"authObjectID":"SMS","numSignatures":1,"authData":[],"signAlgo":"1.2.840.10045.4.3.2")"}) {
+    for (const auto* method :
+         {"credentials/info", "credentials/getChallenge", "credentials/authorize", "signatures/signHash"}) {
+        for (const auto* more :
+             {"", R"(,"authObjectID":"SMS","numSignatures":1,"authData":[],"signAlgo":"1.2.840.10045.4.3.2")"}) {
             for (const auto& id : ids) {
-                const auto response = world.post(method, R"({"SAD":"YWJj","credentialID":")" + id + "\"" + more + R"(,"hashes":[")" + hash + "\"]}");
+                const auto response = world.post(
+                    method, R"({"SAD":"YWJj","credentialID":")" + id + "\"" + more + R"(,"hashes":[")" + hash + "\"]}");
                 EXPECT_EQ(response.status, 400U);
-                EXPECT_EQ(response.body, R"({"error":"invalid_request","error_description":"Invalid parameter credentialID"})") << method << id;
+                EXPECT_EQ(response.body,
+                          R"({"error":"invalid_request","error_description":"Invalid parameter credentialID"})")
+                    << method << id;
                 EXPECT_EQ(response.headers, (net::Headers{{"Cache-Control", "no-store"}}));
             }
         }
@@ -179,16 +200,18 @@ TEST(Credentials, WhatIsNotTheClientsIsOneAnswerByteForByte) {
 TEST(CredentialsList, NamesTheFinishedOnesOfThisSigner) {
     World world;
     const auto response = world.post("credentials/list", list_of("anna", R"(,"maxResults":1,"pageToken":"x")"));
-    EXPECT_EQ(response.body,
-              R"({"credentialIDs":[")" + annas_app.hex() + R"(",")" + annas_sms.hex() + R"(",")" + annas_page.hex() + "\"]}");
+    EXPECT_EQ(response.body, R"({"credentialIDs":[")" + annas_app.hex() + R"(",")" + annas_sms.hex() + R"(",")" +
+                                 annas_page.hex() + "\"]}");
 }
 
 TEST(CredentialsList, DetailsAreThoseOfInfo) {
     World world;
-    const auto list = object_in(world.post("credentials/list", list_of("anna", R"(,"credentialInfo":true,"certInfo":true,"certificates":"chain")")));
+    const auto list = object_in(world.post(
+        "credentials/list", list_of("anna", R"(,"credentialInfo":true,"certInfo":true,"certificates":"chain")")));
     const auto infos = list.objects("credentialInfos", 10).value();
     ASSERT_EQ(infos.size(), 3U);
-    const auto single = object_in(world.post("credentials/info", info_of(annas_app, R"(,"certInfo":true,"certificates":"chain")")));
+    const auto single = object_in(
+        world.post("credentials/info", info_of(annas_app, R"(,"certInfo":true,"certificates":"chain")")));
     auto expected = single.members();
     expected.erase("lang");
     expected["credentialID"] = annas_app.hex();
@@ -198,7 +221,8 @@ TEST(CredentialsList, DetailsAreThoseOfInfo) {
 
 TEST(CredentialsList, DetailSwitchesCountOnlyWithDetails) {
     World world;
-    EXPECT_EQ(names_in(object_in(world.post("credentials/list", list_of("anna", R"(,"certInfo":true,"certificates":"chain")")))),
+    EXPECT_EQ(names_in(object_in(
+                  world.post("credentials/list", list_of("anna", R"(,"certInfo":true,"certificates":"chain")")))),
               Names{"credentialIDs"});
 }
 
@@ -219,8 +243,14 @@ TEST(CredentialsList, ShowsNothingOfAnotherSignerWhateverSamdLists) {
     world.sam.credentials.at(annas_sms).set_signer(string_of(boris.bytes()));
     auto& strange = world.sam.credentials.at(boriss);
     strange.set_signer(string_of(anna.bytes()));  // listed as hers; what describes it says otherwise
-    world.sam.at_list = [&] { strange.set_signer(string_of(anna.bytes())); return Result<void>{success()}; };
-    world.sam.at_describe = [&] { strange.set_signer(string_of(boris.bytes())); return Result<void>{success()}; };
+    world.sam.at_list = [&] {
+        strange.set_signer(string_of(anna.bytes()));
+        return Result<void>{success()};
+    };
+    world.sam.at_describe = [&] {
+        strange.set_signer(string_of(boris.bytes()));
+        return Result<void>{success()};
+    };
     EXPECT_EQ(world.post("credentials/list", list_of("anna", R"(,"onlyValid":true)")).body,
               R"({"credentialIDs":[")" + annas_app.hex() + R"(",")" + annas_page.hex() + R"("],"onlyValid":true})");
 }

@@ -1,8 +1,8 @@
 #include "qscd/gateway/csc/error_catalogue.hpp"
 
-#include "tests/unit/qscd/gateway/world.hpp"
-
 #include <gtest/gtest.h>
+
+#include "tests/unit/qscd/gateway/world.hpp"
 
 namespace qscd::gateway {
 namespace {
@@ -18,23 +18,38 @@ struct Literal {
     const char *code, *description;
 };
 const std::string table_3 =
-    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or "
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than "
+    "once, or "
     "is otherwise malformed.";
 const char* const denied = "The user, authorization server or remote service denied the request.";
 const char* const unexpected =
     "The authorization server encountered an unexpected condition that prevented it from fulfilling the request.";
 const char* const unavailable =
-    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the "
+    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance "
+    "of the "
     "server.";
 const Literal literals[] = {
     {{Errc::body_malformed}, 400, "invalid_request", table_3.c_str()},
-    {{Errc::parameter_missing, "", {"string", "SAD"}}, 400, "invalid_request", "Missing (or invalid type) string parameter SAD"},
-    {{Errc::parameter_missing, "", {"integer", "numSignatures"}}, 400, "invalid_request",
+    {{Errc::parameter_missing, "", {"string", "SAD"}},
+     400,
+     "invalid_request",
+     "Missing (or invalid type) string parameter SAD"},
+    {{Errc::parameter_missing, "", {"integer", "numSignatures"}},
+     400,
+     "invalid_request",
      "Missing (or invalid type) integer parameter numSignatures"},
-    {{Errc::parameter_invalid, "", {"string", "credentialID"}}, 400, "invalid_request", "Invalid parameter credentialID"},
-    {{Errc::parameter_invalid, "", {"string", "scope"}}, 400, "invalid_scope",
+    {{Errc::parameter_invalid, "", {"string", "credentialID"}},
+     400,
+     "invalid_request",
+     "Invalid parameter credentialID"},
+    {{Errc::parameter_invalid, "", {"string", "scope"}},
+     400,
+     "invalid_scope",
      "The requested scope is invalid, unknown, or malformed."},
-    {{Errc::oauth_parameter_missing, "", {"string", "client_id"}}, 400, "invalid_request", "Missing parameter client_id"},
+    {{Errc::oauth_parameter_missing, "", {"string", "client_id"}},
+     400,
+     "invalid_request",
+     "Missing parameter client_id"},
     {{Errc::hashes_empty}, 400, "invalid_request", "Empty hash array"},
     {{Errc::hash_not_base64}, 400, "invalid_request", "Invalid Base64 hash string parameter"},
     {{Errc::hash_wrong_length}, 400, "invalid_request", "Invalid digest value length"},

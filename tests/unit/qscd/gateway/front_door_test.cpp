@@ -8,7 +8,8 @@ namespace {
 
 const std::string ask_info = R"({"credentialID":")" + annas_app.hex() + "\"}";
 const char* const table_3 =
-    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or "
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than "
+    "once, or "
     "is otherwise malformed.";
 
 net::Request request_to(const World& world, std::string method, std::string path) {
@@ -22,7 +23,8 @@ net::Request request_to(const World& world, std::string method, std::string path
 
 TEST(FrontDoor, AnUnknownMethodBelowTheBaseIsNotSupported) {
     World world;
-    for (const auto* path : {"/csc/v2/signatures/signDoc", "/csc/v2/", "/csc/v2/infos", "/csc/v2/info/", "/csc/v2/%69nfo"}) {
+    for (const auto* path :
+         {"/csc/v2/signatures/signDoc", "/csc/v2/", "/csc/v2/infos", "/csc/v2/info/", "/csc/v2/%69nfo"}) {
         const auto response = world.send(request_to(world, "POST", path));
         EXPECT_EQ(response.status, 501U) << path;
         EXPECT_EQ(response.body, R"({"error":"invalid_request","error_description":"The method is not supported"})");
@@ -76,7 +78,8 @@ const Bearer bearers[] = {
     {"PaddingAlone", "Bearer ==", 400, "invalid_request", malformed},
     {"Unknown", "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 401, "invalid_token",
      "The token provided is not a valid OAuth access or refresh token."},
-    {"TooShort", "Bearer abc", 401, "invalid_token", "The token provided is not a valid OAuth access or refresh token."},
+    {"TooShort", "Bearer abc", 401, "invalid_token",
+     "The token provided is not a valid OAuth access or refresh token."},
 };
 struct WrongBearer : ::testing::TestWithParam<Bearer> {};
 INSTANTIATE_TEST_SUITE_P(, WrongBearer, ::testing::ValuesIn(bearers), [](const auto& test) { return test.param.name; });
@@ -123,11 +126,11 @@ TEST(FrontDoor, JsonMustCallItselfJson) {
         }
         return response.status;
     };
-    for (const auto* good : {"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=UTF-8",
-                             "application/json ; charset=\"utf-8\""})
+    for (const auto* good : {"application/json", "Application/JSON", "application/json; charset=utf-8",
+                             "application/json;charset=UTF-8", "application/json ; charset=\"utf-8\""})
         EXPECT_EQ(status(good), 200U) << good;
-    for (const auto* bad : {"", "text/plain", "application/jsonp", "application/json; charset=latin1", "application/json;",
-                            "application/x-www-form-urlencoded", "application/json, text/plain"})
+    for (const auto* bad : {"", "text/plain", "application/jsonp", "application/json; charset=latin1",
+                            "application/json;", "application/x-www-form-urlencoded", "application/json, text/plain"})
         EXPECT_EQ(status(bad), 400U) << bad;
     auto request = request_to(world, "POST", "/csc/v2/credentials/info");
     request.headers.pop_back();
@@ -138,9 +141,9 @@ TEST(FrontDoor, API_06_JsonHasOneMeaningOrNone) {
     World world;
     const auto id = annas_app.hex();
     for (const auto& body :
-         {std::string{}, std::string{"{"}, std::string{"[]"}, std::string{"null"}, std::string{"\"x\""}, "{\"credentialID\":\"" + id + "\"} x",
-          "{\"credentialID\":\"" + id + "\",\"credentialID\":\"" + id + "\"}", "{\"credentialID\":\"" + id + "\",\"x\":1e999}",
-          "{\"credentialID\":\"" + id + "\",\"x\":\"\xff\"}"}) {
+         {std::string{}, std::string{"{"}, std::string{"[]"}, std::string{"null"}, std::string{"\"x\""},
+          "{\"credentialID\":\"" + id + "\"} x", "{\"credentialID\":\"" + id + "\",\"credentialID\":\"" + id + "\"}",
+          "{\"credentialID\":\"" + id + "\",\"x\":1e999}", "{\"credentialID\":\"" + id + "\",\"x\":\"\xff\"}"}) {
         const auto response = world.post("credentials/info", body);
         EXPECT_EQ(response.status, 400U) << body;
         EXPECT_EQ(error_in(response), "invalid_request");
@@ -151,7 +154,8 @@ TEST(FrontDoor, API_06_JsonHasOneMeaningOrNone) {
 TEST(FrontDoor, ClientDataIsTextThatNobodyReads) {
     World world;
     const auto with = [&](const std::string& value) {
-        return world.post("credentials/info", R"({"credentialID":")" + annas_app.hex() + R"(","clientData":)" + value + "}");
+        return world.post("credentials/info",
+                          R"({"credentialID":")" + annas_app.hex() + R"(","clientData":)" + value + "}");
     };
     EXPECT_EQ(with("\"anything\"").status, 200U);
     EXPECT_EQ(with("null").status, 200U);
@@ -179,11 +183,12 @@ std::string log_of(Ask ask) {
 TEST(Log, NamesTheCallAndNoSecretOfIt) {
     World world;
     const auto hash = base64_hash();
-    const auto authorise = R"({"credentialID":")" + annas_app.hex() + R"(","numSignatures":1,"hashes":[")" + hash +
-                           R"("],"hashAlgorithmOID":"2.16.840.1.101.3.4.2.1","clientData":"client-data-text","authData":[)"
-                           R"({"id":"PIN","value":"73919264"},{"id":"TOTP","value":"558201"}]})";
-    const auto sign = R"({"credentialID":")" + annas_app.hex() + R"(","SAD":"c2VjcmV0LXNhZC10b2tlbg","hashes":[")" + hash +
-                      R"("],"signAlgo":"1.2.840.10045.4.3.2"})";
+    const auto authorise =
+        R"({"credentialID":")" + annas_app.hex() + R"(","numSignatures":1,"hashes":[")" + hash +
+        R"("],"hashAlgorithmOID":"2.16.840.1.101.3.4.2.1","clientData":"client-data-text","authData":[)"
+        R"({"id":"PIN","value":"73919264"},{"id":"TOTP","value":"558201"}]})";
+    const auto sign = R"({"credentialID":")" + annas_app.hex() + R"(","SAD":"c2VjcmV0LXNhZC10b2tlbg","hashes":[")" +
+                      hash + R"("],"signAlgo":"1.2.840.10045.4.3.2"})";
     std::string token, basic = to_base64(view_of("acme:secret-in-basic"));
     const auto log = log_of([&] {
         world.post("credentials/authorize", authorise);
@@ -191,9 +196,12 @@ TEST(Log, NamesTheCallAndNoSecretOfIt) {
         world.post("credentials/authorize", authorise);
         world.post("signatures/signHash", sign, {{"idempotency-key", "key-of-the-request"}});
         world.post("signatures/signHash", "{\"SAD\":\"c2VjcmV0LXNhZC10b2tlbg\" broken");
-        token = object_in(world.post_form("grant_type=client_credentials&client_id=acme&client_secret=correct+horse%2Fbattery%2Bstaple%25"))
-                    .string("access_token", 100)
-                    .value();
+        token =
+            object_in(
+                world.post_form(
+                    "grant_type=client_credentials&client_id=acme&client_secret=correct+horse%2Fbattery%2Bstaple%25"))
+                .string("access_token", 100)
+                .value();
         world.post_form("grant_type=client_credentials&client_id=acme&client_secret=wrong-secret");
         world.post_form("grant_type=client_credentials", {{"authorization", "Basic " + basic}});
         net::Request lost;
@@ -203,13 +211,15 @@ TEST(Log, NamesTheCallAndNoSecretOfIt) {
         lost.target = lost.path + "?" + lost.query;
         world.send(lost);
     });
-    for (const auto& secret : {std::string{"73919264"}, std::string{"558201"}, std::string{"c2VjcmV0LXNhZC10b2tlbg"}, hash, world.bearer, token,
-                               std::string{"correct"}, std::string{"wrong-secret"}, std::string{"secret-in-basic"}, basic,
-                               std::string{"secret-in-query"}, std::string{"client-data-text"}, std::string{"key-of-the-request"}})
+    for (const auto& secret :
+         {std::string{"73919264"}, std::string{"558201"}, std::string{"c2VjcmV0LXNhZC10b2tlbg"}, hash, world.bearer,
+          token, std::string{"correct"}, std::string{"wrong-secret"}, std::string{"secret-in-basic"}, basic,
+          std::string{"secret-in-query"}, std::string{"client-data-text"}, std::string{"key-of-the-request"}})
         EXPECT_EQ(log.find(secret), std::string::npos) << secret << "\n" << log;
-    for (const auto& said : {std::string{"/csc/v2/credentials/authorize"}, std::string{"/csc/v2/signatures/signHash"}, annas_app.hex(),
-                             std::string{"\"client\":\"acme\""}, std::string{"\"error\":\"factors_wrong\""}, std::string{"\"status\":\"204\""},
-                             std::string{"\"hashes\":\"1\""}, std::string{"\"ms\":"}})
+    for (const auto& said :
+         {std::string{"/csc/v2/credentials/authorize"}, std::string{"/csc/v2/signatures/signHash"}, annas_app.hex(),
+          std::string{"\"client\":\"acme\""}, std::string{"\"error\":\"factors_wrong\""},
+          std::string{"\"status\":\"204\""}, std::string{"\"hashes\":\"1\""}, std::string{"\"ms\":"}})
         EXPECT_EQ(log.find(said) == std::string::npos, said.ends_with("204\"")) << said << "\n" << log;
     EXPECT_EQ(std::ranges::count(log, '\n'), 8);
 }

@@ -37,9 +37,14 @@ struct Away {
     const char *part, *reason;
 };
 const Away aways[] = {
-    {"Samd", [](World& w) { w.sam.at_health = [] { return Result<void>{Error{Errc::service_away, "secret place"}}; }; }, "samd",
-     "service_away"},
-    {"Tokens", [](World& w) { w.sam.report.set_tokens(false); w.sam.report.set_detail("secret place"); }, "samd", "token_away"},
+    {"Samd", [](World& w) { w.sam.at_health = [] { return Result<void>{Error{Errc::service_away, "secret place"}}; }; },
+     "samd", "service_away"},
+    {"Tokens",
+     [](World& w) {
+         w.sam.report.set_tokens(false);
+         w.sam.report.set_detail("secret place");
+     },
+     "samd", "token_away"},
     {"SamsStore", [](World& w) { w.sam.report.set_store(false); }, "samd", "store_away"},
     {"RasStore", [](World& w) { w.registration.report.set_store(false); }, "rad", "store_away"},
 };

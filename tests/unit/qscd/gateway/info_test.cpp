@@ -48,13 +48,15 @@ TEST(Info, ABodyThatIsThereMustBeJson) {
     World world;
     EXPECT_EQ(ask(world, "{}", {}).status, 400U);
     EXPECT_EQ(ask(world, "{", json_type).status, 400U);
-    EXPECT_EQ(description_in(ask(world, R"({"lang":1})", json_type)), "Missing (or invalid type) string parameter lang");
+    EXPECT_EQ(description_in(ask(world, R"({"lang":1})", json_type)),
+              "Missing (or invalid type) string parameter lang");
 }
 
 TEST(Info, SpeaksOfAPolicyOnlyUnderTrial) {
     World world;
     const auto qualified = policy_with("qualified");
-    Service service{world.sam, *world.access, world.directory, world.health, world.authorities, qualified, world.deployment, world.clock};
+    Service service{world.sam,         *world.access, world.directory,  world.health,
+                    world.authorities, qualified,     world.deployment, world.clock};
     FrontDoor door{service};
     net::Request request;
     request.method = "POST";

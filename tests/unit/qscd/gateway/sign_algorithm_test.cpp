@@ -14,8 +14,9 @@ TEST(PssParameters, AreWhatIsReadBack) {
 
 // Made by OpenSSL: openssl req … -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest, SHA-256.
 TEST(PssParameters, AreThoseThatOpenSslWrites) {
-    EXPECT_EQ(to_hex(pss_parameters(HashAlgorithm::sha256)),
-              "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120");
+    EXPECT_EQ(
+        to_hex(pss_parameters(HashAlgorithm::sha256)),
+        "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120");
 }
 
 TEST(PssParameters, AnyByteChangedIsAnotherStatement) {
@@ -61,11 +62,12 @@ TEST(SigningWay, RefusesWhatItDoesNotKnow) {
     const Refused cases[] = {
         {"", "parameter_missing (signAlgo)"},
         {"\"signAlgo\":1", "parameter_missing (signAlgo)"},
-        {"\"signAlgo\":\"1.2.840.113549.1.1.5\"", "parameter_invalid (signAlgo)"},  // SHA-1
+        {"\"signAlgo\":\"1.2.840.113549.1.1.5\"", "parameter_invalid (signAlgo)"},   // SHA-1
         {"\"signAlgo\":\"1.2.840.113549.1.1.14\"", "parameter_invalid (signAlgo)"},  // SHA-224
         {"\"signAlgo\":\"\"", "parameter_invalid (signAlgo)"},
         {"\"signAlgo\":\"1.2.840.113549.1.1.1\"", "parameter_missing (hashAlgorithmOID)"},
-        {"\"signAlgo\":\"1.2.840.113549.1.1.1\",\"hashAlgorithmOID\":\"1.3.14.3.2.26\"", "parameter_invalid (hashAlgorithmOID)"},
+        {"\"signAlgo\":\"1.2.840.113549.1.1.1\",\"hashAlgorithmOID\":\"1.3.14.3.2.26\"",
+         "parameter_invalid (hashAlgorithmOID)"},
         {"\"signAlgo\":\"1.2.840.113549.1.1.10\"", "parameter_missing (signAlgoParams)"},
         {"\"signAlgo\":\"1.2.840.113549.1.1.10\",\"signAlgoParams\":\"!\"", "parameter_invalid (signAlgoParams)"},
         {"\"signAlgo\":\"1.2.840.113549.1.1.10\",\"signAlgoParams\":\"MAA=\"", "parameter_invalid (signAlgoParams)"},

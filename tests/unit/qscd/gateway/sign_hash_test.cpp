@@ -34,7 +34,9 @@ Ask ecdsa() {
              {"hashes", array({base64_hash()})},
              {"signAlgo", quoted("1.2.840.10045.4.3.2")}}};
 }
-Ask rsa(const char* algorithm) { return ecdsa().with("credentialID", quoted(annas_sms.hex())).with("signAlgo", quoted(algorithm)); }
+Ask rsa(const char* algorithm) {
+    return ecdsa().with("credentialID", quoted(annas_sms.hex())).with("signAlgo", quoted(algorithm));
+}
 Ask pss(HashAlgorithm hash) {
     return rsa("1.2.840.113549.1.1.10").with("signAlgoParams", quoted(to_base64(pss_parameters(hash))));
 }
@@ -46,8 +48,8 @@ TEST(SignHash, ForwardsTheHashesAndAnswersInTheirOrder) {
     ask.headers = {{"idempotency-key", "4f1c"}};
     const auto response = send(world, ask);
     ASSERT_EQ(response.status, 200U) << response.body;
-    EXPECT_EQ(response.body, R"({"signatures":[")" + to_base64(view_of("signature of " + std::string(32, 'b'))) + R"(",")" +
-                                 to_base64(view_of("signature of " + std::string(32, 'a'))) + "\"]}");
+    EXPECT_EQ(response.body, R"({"signatures":[")" + to_base64(view_of("signature of " + std::string(32, 'b'))) +
+                                 R"(",")" + to_base64(view_of("signature of " + std::string(32, 'a'))) + "\"]}");
     ASSERT_EQ(world.sam.signed_hashes.size(), 1U);
     const auto& asked = world.sam.signed_hashes[0];
     EXPECT_EQ(asked.client(), "acme");
@@ -66,17 +68,27 @@ struct Good {
 };
 const std::string sha384_oid = quoted("2.16.840.1.101.3.4.2.2");
 const Good good[] = {
-    {"RsaWithHashOid", rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", sha384_oid).with("hashes", array({base64_hash('a', 48)})),
+    {"RsaWithHashOid",
+     rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", sha384_oid).with("hashes", array({base64_hash('a', 48)})),
      Scheme::rsa_pkcs1, HashAlgorithm::sha384},
     {"RsaImplied", rsa("1.2.840.113549.1.1.11"), Scheme::rsa_pkcs1, HashAlgorithm::sha256},
-    {"RsaImplied512", rsa("1.2.840.113549.1.1.13").with("hashes", array({base64_hash('a', 64)})), Scheme::rsa_pkcs1, HashAlgorithm::sha512},
-    {"ContradictionIsIgnored", rsa("1.2.840.113549.1.1.11").with("hashAlgorithmOID", sha384_oid), Scheme::rsa_pkcs1, HashAlgorithm::sha256},
-    {"ImpliedNeedsNoValidOid", rsa("1.2.840.113549.1.1.11").with("hashAlgorithmOID", "7"), Scheme::rsa_pkcs1, HashAlgorithm::sha256},
+    {"RsaImplied512", rsa("1.2.840.113549.1.1.13").with("hashes", array({base64_hash('a', 64)})), Scheme::rsa_pkcs1,
+     HashAlgorithm::sha512},
+    {"ContradictionIsIgnored", rsa("1.2.840.113549.1.1.11").with("hashAlgorithmOID", sha384_oid), Scheme::rsa_pkcs1,
+     HashAlgorithm::sha256},
+    {"ImpliedNeedsNoValidOid", rsa("1.2.840.113549.1.1.11").with("hashAlgorithmOID", "7"), Scheme::rsa_pkcs1,
+     HashAlgorithm::sha256},
     {"Pss", pss(HashAlgorithm::sha256), Scheme::rsa_pss, HashAlgorithm::sha256},
-    {"Pss512", pss(HashAlgorithm::sha512).with("hashes", array({base64_hash('a', 64)})), Scheme::rsa_pss, HashAlgorithm::sha512},
+    {"Pss512", pss(HashAlgorithm::sha512).with("hashes", array({base64_hash('a', 64)})), Scheme::rsa_pss,
+     HashAlgorithm::sha512},
     {"ModeS", ecdsa().with("operationMode", quoted("S")), Scheme::ecdsa, HashAlgorithm::sha256},
-    {"NullIsAbsent", ecdsa().with("operationMode", "null").with("signAlgoParams", "null"), Scheme::ecdsa, HashAlgorithm::sha256},
-    {"EcKeyOid", ecdsa().with("signAlgo", quoted("1.2.840.10045.2.1")).with("hashAlgorithmOID", sha384_oid).with("hashes", array({base64_hash('a', 48)})),
+    {"NullIsAbsent", ecdsa().with("operationMode", "null").with("signAlgoParams", "null"), Scheme::ecdsa,
+     HashAlgorithm::sha256},
+    {"EcKeyOid",
+     ecdsa()
+         .with("signAlgo", quoted("1.2.840.10045.2.1"))
+         .with("hashAlgorithmOID", sha384_oid)
+         .with("hashes", array({base64_hash('a', 48)})),
      Scheme::ecdsa, HashAlgorithm::sha384},
 };
 struct GoodSignHash : ::testing::TestWithParam<Good> {};
@@ -118,20 +130,26 @@ const Bad bad[] = {
     {"EmptyHashes", ecdsa().with("hashes", "[]"), "Empty hash array"},
     {"ManyHashes", ecdsa().with("hashes", many_hashes()), "Numbers of signatures is too high"},
     {"HashNotBase64", ecdsa().with("hashes", array({base64_hash(), "%"})), "Invalid Base64 hash string parameter"},
-    {"HashInBase64Url", ecdsa().with("hashes", array({"__________________________________________8="})), "Invalid Base64 hash string parameter"},
-    {"HashWrongLength", ecdsa().with("hashes", array({base64_hash(), base64_hash('a', 20)})), "Invalid digest value length"},
+    {"HashInBase64Url", ecdsa().with("hashes", array({"__________________________________________8="})),
+     "Invalid Base64 hash string parameter"},
+    {"HashWrongLength", ecdsa().with("hashes", array({base64_hash(), base64_hash('a', 20)})),
+     "Invalid digest value length"},
     {"HashOfAnotherAlgorithm", ecdsa().with("hashes", array({base64_hash('a', 48)})), "Invalid digest value length"},
     {"NoSignAlgo", ecdsa().with("signAlgo", ""), "Missing (or invalid type) string parameter signAlgo"},
     {"UnknownSignAlgo", ecdsa().with("signAlgo", quoted("1.2.3")), "Invalid parameter signAlgo"},
     {"RsaForAnEllipticKey", ecdsa().with("signAlgo", quoted("1.2.840.113549.1.1.11")), "Invalid parameter signAlgo"},
     {"EcdsaForAnRsaKey", rsa("1.2.840.10045.4.3.2"), "Invalid parameter signAlgo"},
     {"RsaWithoutHashOid", rsa("1.2.840.113549.1.1.1"), "Missing (or invalid type) string parameter hashAlgorithmOID"},
-    {"Sha1", rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", quoted("1.3.14.3.2.26")), "Invalid parameter hashAlgorithmOID"},
-    {"Sha224", rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", quoted("2.16.840.1.101.3.4.2.4")), "Invalid parameter hashAlgorithmOID"},
+    {"Sha1", rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", quoted("1.3.14.3.2.26")),
+     "Invalid parameter hashAlgorithmOID"},
+    {"Sha224", rsa("1.2.840.113549.1.1.1").with("hashAlgorithmOID", quoted("2.16.840.1.101.3.4.2.4")),
+     "Invalid parameter hashAlgorithmOID"},
     {"PssWithoutParameters", rsa("1.2.840.113549.1.1.10"), "Missing (or invalid type) string parameter signAlgoParams"},
-    {"PssWithBadParameters", rsa("1.2.840.113549.1.1.10").with("signAlgoParams", quoted("MAA=")), "Invalid parameter signAlgoParams"},
+    {"PssWithBadParameters", rsa("1.2.840.113549.1.1.10").with("signAlgoParams", quoted("MAA=")),
+     "Invalid parameter signAlgoParams"},
     {"PssForAnotherDigest", pss(HashAlgorithm::sha512), "Invalid parameter signAlgoParams"},
-    {"PssOfNoDigest", pss(HashAlgorithm::sha256).with("hashes", array({base64_hash('a', 20)})), "Invalid digest value length"},
+    {"PssOfNoDigest", pss(HashAlgorithm::sha256).with("hashes", array({base64_hash('a', 20)})),
+     "Invalid digest value length"},
     {"ModeA", ecdsa().with("operationMode", quoted("A")), "Invalid parameter operationMode"},
     {"ModeNoText", ecdsa().with("operationMode", "1"), "Invalid parameter operationMode"},
     {"EmptyKey", with_keys({""}), "Invalid parameter Idempotency-Key"},
@@ -165,7 +183,7 @@ TEST(SignHash, TheSamsRefusalsKeepTheirRows) {
     };
     for (const auto& [error, description] : cases) {
         World world;
-        world.sam.at_sign = [error = error] { return Result<void>{error}; };
+        world.sam.at_sign = [answer = error] { return Result<void>{answer}; };
         const auto response = send(world, ecdsa());
         EXPECT_EQ(response.status, 400U);
         EXPECT_EQ(description_in(response), description);

@@ -25,8 +25,8 @@ void extend(X509& certificate, X509* issuer, int nid, const char* value) {
     X509_EXTENSION_free(extension);
 }
 
-X509Cert certificate(EVP_PKEY& subject_key, std::initializer_list<Name> subject, EVP_PKEY& issuer_key, X509* issuer, bool ca,
-                     TimePoint from, TimePoint to, std::string_view serial) {
+X509Cert certificate(EVP_PKEY& subject_key, std::initializer_list<Name> subject, EVP_PKEY& issuer_key, X509* issuer,
+                     bool ca, TimePoint from, TimePoint to, std::string_view serial) {
     X509Cert out{X509_new()};
     X509_set_version(out.get(), 2);
     BIGNUM* number = nullptr;
@@ -84,7 +84,8 @@ otp = ["totp", "sms"]
 modes = ["explicit"]
 )";
 
-pb::CredentialDescription described_as(const CredentialId& id, const SignerId& signer, KeyKind kind, const char* profile) {
+pb::CredentialDescription described_as(const CredentialId& id, const SignerId& signer, KeyKind kind,
+                                       const char* profile) {
     pb::CredentialDescription out;
     out.set_credential(string_of(id.bytes()));
     out.set_signer(string_of(signer.bytes()));
@@ -108,7 +109,8 @@ policy::Deployment deployment_in(const std::filesystem::path& folder) {
 
 CaCertificates authorities() {
     std::vector<X509Cert> out;
-    for (const auto* each : {pki().root.get(), pki().issuing.get()}) out.emplace_back(X509_dup(const_cast<X509*>(each)));
+    for (const auto* each : {pki().root.get(), pki().issuing.get()})
+        out.emplace_back(X509_dup(const_cast<X509*>(each)));
     return CaCertificates{std::move(out)};
 }
 
@@ -141,14 +143,15 @@ policy::Policy policy_with(std::string_view regime) {
 Pki::Pki()
     : root_key(generate_p256()),
       issuing_key(generate_p256()),
-      root(certificate(*root_key, {{"C", "DE"}, {"CN", "Root"}}, *root_key, nullptr, true, noon - 48h, noon + 480h, "01")),
-      issuing(certificate(*issuing_key, {{"C", "DE"}, {"O", "TSP"}, {"CN", "Issuing"}}, *root_key, root.get(), true, noon - 48h,
-                          noon + 480h, "02")) {}
+      root(certificate(*root_key, {{"C", "DE"}, {"CN", "Root"}}, *root_key, nullptr, true, noon - 48h, noon + 480h,
+                       "01")),
+      issuing(certificate(*issuing_key, {{"C", "DE"}, {"O", "TSP"}, {"CN", "Issuing"}}, *root_key, root.get(), true,
+                          noon - 48h, noon + 480h, "02")) {}
 
 X509Cert Pki::signer(std::string_view common_name, TimePoint from, TimePoint to) const {
     static const EvpPkey key = generate_p256();
-    return certificate(*key, {{"C", "DE"}, {"CN", common_name}, {"serialNumber", "A1"}}, *issuing_key, issuing.get(), false,
-                       from, to, "0A1B2C3D");
+    return certificate(*key, {{"C", "DE"}, {"CN", common_name}, {"serialNumber", "A1"}}, *issuing_key, issuing.get(),
+                       false, from, to, "0A1B2C3D");
 }
 
 const Pki& pki() {

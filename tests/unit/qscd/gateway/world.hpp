@@ -1,5 +1,5 @@
-// A gateway without sockets: the real handlers over a store of its own, with samd and rad played by stand-ins whose answers
-// a test sets. Anna has credentials under three profiles; the portal "acme" acts for her, "other" for Boris.
+// A gateway without sockets: the real handlers over a store of its own, with samd and rad played by stand-ins whose
+// answers a test sets. Anna has credentials under three profiles; the portal "acme" acts for her, "other" for Boris.
 #pragma once
 
 #include <filesystem>
@@ -76,7 +76,8 @@ struct World {
     net::Response send(net::Request request);
     // POST with acme's bearer and a JSON body.
     net::Response post(std::string_view method, std::string_view body, net::Headers more = {});
-    net::Response post_form(std::string_view body, net::Headers more = {}, std::string_view path = "/csc/v2/oauth2/token");
+    net::Response post_form(std::string_view body, net::Headers more = {},
+                            std::string_view path = "/csc/v2/oauth2/token");
     std::string token_of(const char* client, std::chrono::seconds life = 3600s);
 
     FixedClock clock{noon};
