@@ -63,7 +63,8 @@ Result<net::Response> issue_access_token(Service& service, const Call& call) {
 
     const bool right = secret != nullptr && service.access.secret_is_right(client.value(), *secret);
     if (!service.access.knows(client.value())) return invalid_parameter("client_id");
-    if (secret == nullptr) return Error{Errc::client_authentication_missing};
+    // A shared secret is no client authentication but under a trial policy [API-02].
+    if (secret == nullptr || !service.policy.has_trial()) return Error{Errc::client_authentication_missing};
     if (!right) return invalid_parameter("client_secret");
     if (const auto scope = form.text("scope"); scope && *scope != "service") return invalid_parameter("scope");
 

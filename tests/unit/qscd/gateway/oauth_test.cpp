@@ -39,6 +39,14 @@ TEST(Token, IsIssuedForTheSecretInTheHeader) {
     expect_token(world, world.post_form(grant, lower));
 }
 
+TEST(Token, API_02_IsNotIssuedForASharedSecretUnderAQualifiedPolicy) {
+    World world;
+    world.policy = policy_with("qualified");
+    EXPECT_EQ(world.post_form(grant + "&" + id + "&" + secret).status, 401U);
+    world.policy = policy_with("trial");
+    EXPECT_EQ(world.post_form(grant + "&" + id + "&" + secret).status, 200U);
+}
+
 TEST(Token, IsAnotherOneEachTime) {
     World world;
     EXPECT_NE(world.post_form(grant + "&" + id + "&" + secret).body,
