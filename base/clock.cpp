@@ -9,7 +9,7 @@ namespace {
 std::string formatted(TimePoint at, const char* format) {
     const std::time_t seconds = unix_seconds(at);
     std::tm parts{};
-    gmtime_r(&seconds, &parts);
+    (void)gmtime_r(&seconds, &parts);  // fails only beyond the year 2^31
     std::array<char, 32> text{};
     return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }

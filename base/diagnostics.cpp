@@ -32,8 +32,8 @@ void start_diagnostics(std::string_view process) {
 
 void note(Level level, std::string_view event, std::initializer_list<Field> fields) {
     constexpr std::array<std::string_view, 3> levels{"info", "warning", "alarm"};
-    std::string line = "\"process\":" + quoted(process_name) + ",\"level\":" +
-                       quoted(levels[static_cast<std::size_t>(level)]) + ",\"event\":" + quoted(event);
+    std::string line = "\"process\":" + quoted(process_name) +
+                       ",\"level\":" + quoted(levels[static_cast<std::size_t>(level)]) + ",\"event\":" + quoted(event);
     for (const auto& [name, value] : fields) line += "," + quoted(name) + ":" + quoted(value);
     spdlog::info("{}", line);
 }

@@ -18,14 +18,13 @@ struct HashRow {
     std::string_view name, oid;
     std::size_t size;
 };
-inline constexpr std::array hash_rows{  // [QSCD-10] [TS 119 312]
+// [QSCD-10] [TS 119 312]
+inline constexpr std::array hash_rows{
     HashRow{HashAlgorithm::sha256, "SHA-256", "2.16.840.1.101.3.4.2.1", 32},
     HashRow{HashAlgorithm::sha384, "SHA-384", "2.16.840.1.101.3.4.2.2", 48},
     HashRow{HashAlgorithm::sha512, "SHA-512", "2.16.840.1.101.3.4.2.3", 64},
 };
-constexpr const HashRow& row_of(HashAlgorithm algorithm) {
-    return hash_rows[static_cast<std::size_t>(algorithm) - 1];
-}
+constexpr const HashRow& row_of(HashAlgorithm algorithm) { return hash_rows[static_cast<std::size_t>(algorithm) - 1]; }
 constexpr std::size_t size_of(HashAlgorithm algorithm) { return row_of(algorithm).size; }
 
 // DTBS/R, the data to be signed representation: a hash that knows which one it is, exactly 32, 48 or 64 bytes.

@@ -62,7 +62,8 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
 Result<void> sync_changes(const std::filesystem::path& folder, std::chrono::file_clock::time_point since) {
     std::error_code error;
     std::set<std::filesystem::path> folders{folder};
-    for (std::filesystem::recursive_directory_iterator at{folder, error}, end; !error && at != end; at.increment(error)) {
+    for (std::filesystem::recursive_directory_iterator at{folder, error}, end; !error && at != end;
+         at.increment(error)) {
         std::error_code gone;  // a lock file may vanish under us
         if (at->is_directory(gone)) folders.insert(at->path());
         else if (at->is_regular_file(gone) && at->last_write_time(gone) >= since && !gone) {

@@ -50,7 +50,7 @@ Result<X509Cert> certificate_from_der(ByteView der);
 Result<X509Cert> certificate_from_pem(std::string_view pem);  // the first one in the text
 Result<EvpPkey> public_key_from_der(ByteView spki);           // SubjectPublicKeyInfo
 Result<EvpPkey> public_key_from_pem(std::string_view pem);
-Result<EvpPkey> private_key_from_pem(std::string_view pem);   // for keys that live in files: TLS, officers of a trial
+Result<EvpPkey> private_key_from_pem(std::string_view pem);  // for keys that live in files: TLS, officers of a trial
 std::string pem_of(const X509& certificate);
 std::string pem_of_public(const EVP_PKEY& key);
 std::string pem_of_private(const EVP_PKEY& key);

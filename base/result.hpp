@@ -14,16 +14,16 @@ namespace qscd {
 // One value for each row that the outside can see. The CSC error catalogue (qscd/gateway/csc/error_catalogue.cpp) alone
 // maps a value to status, `error` and `error_description`. The numbers travel between daemons: append, never renumber.
 enum class Errc : unsigned {
-    body_malformed = 1,         // not JSON, duplicate key, bad UTF-8, too long, too deep
-    parameter_missing,          // absent, or of the wrong type
-    parameter_invalid,          // out of range or unknown; also a credential that is not the caller's
-    oauth_parameter_missing,    // absent from a form of the OAuth endpoints, whose rows name no type
+    body_malformed = 1,       // not JSON, duplicate key, bad UTF-8, too long, too deep
+    parameter_missing,        // absent, or of the wrong type
+    parameter_invalid,        // out of range or unknown; also a credential that is not the caller's
+    oauth_parameter_missing,  // absent from a form of the OAuth endpoints, whose rows name no type
     hashes_empty,
     hash_not_base64,
     hash_wrong_length,
-    signature_count_invalid,    // numSignatures below 1
-    too_many_signatures,        // numSignatures above multisign
-    factors_wrong,              // PIN or code: which of them, nobody outside learns
+    signature_count_invalid,  // numSignatures below 1
+    too_many_signatures,      // numSignatures above multisign
+    factors_wrong,            // PIN or code: which of them, nobody outside learns
     credential_locked,
     credential_disabled,
     certificate_expired,
@@ -36,14 +36,14 @@ enum class Errc : unsigned {
     client_authentication_missing,
     too_many_requests,
     not_supported,
-    access_denied,              // understood and authentic, but policy says no
-    paper_refused,              // a Grant, KeyProof or receipt that does not verify, or does not belong here
-    configuration,              // what the operator wrote cannot be; the detail names file, line and key
-    out_of_order,               // right message, wrong phase
-    token_away,                 // the HSM; trying again later may help
-    service_away,               // another of our daemons; trying again later may help
-    store_away,                 // the store cannot record: so nothing is done
-    internal,                   // our bug, or an outcome that cannot be known
+    access_denied,  // understood and authentic, but policy says no
+    paper_refused,  // a Grant, KeyProof or receipt that does not verify, or does not belong here
+    configuration,  // what the operator wrote cannot be; the detail names file, line and key
+    out_of_order,   // right message, wrong phase
+    token_away,     // the HSM; trying again later may help
+    service_away,   // another of our daemons; trying again later may help
+    store_away,     // the store cannot record: so nothing is done
+    internal,       // our bug, or an outcome that cannot be known
 };
 
 // As CSC spells a parameter in its error texts: {"string", "credentialID"}.
@@ -53,7 +53,7 @@ struct Parameter {
 
 struct Error {
     Errc code{};
-    std::string detail = {};    // for the log and the local operator; never leaves the host
+    std::string detail = {};  // for the log and the local operator; never leaves the host
     Parameter parameter = {};
 };
 

@@ -21,12 +21,15 @@ constexpr std::array<std::uint8_t, 19> digest_info{0x30, 0x31, 0x30, 0x0d, 0x06,
 
 DtbsR hash() { return DtbsR::from(HashAlgorithm::sha256, sha256(view_of("a contract")).bytes()).value(); }
 
-FreshToken::FreshToken() : folder_(std::filesystem::temp_directory_path() / ("qscd-benchmark-" + std::to_string(::getpid()))) {
+FreshToken::FreshToken()
+    : folder_(std::filesystem::temp_directory_path() / ("qscd-benchmark-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_ / "tokens");
     std::ofstream{folder_ / "softhsm2.conf"} << "directories.tokendir = " << (folder_ / "tokens").string()
                                              << "\nobjectstore.backend = file\nlog.level = ERROR\n";
     const auto* library = std::filesystem::exists(places[0]) ? places[0] : places[1];
-    module_ = hsm::Module::load({library, "", {{"SOFTHSM2_CONF", (folder_ / "softhsm2.conf").string()}}, folder_ / "tokens"}).value();
+    module_ = hsm::Module::load(
+                  {library, "", {{"SOFTHSM2_CONF", (folder_ / "softhsm2.conf").string()}}, folder_ / "tokens"})
+                  .value();
     if (!module_->initialise_token("benchmark", SecretBytes{"12345678"}, SecretBytes{"1234"})) std::abort();
     token_ = hsm::Token::open(module_, "benchmark", SecretBytes{"1234"}, pool_threads).value();
 }

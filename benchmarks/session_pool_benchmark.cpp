@@ -48,7 +48,9 @@ double pool_rate(KeyKind kind, int outstanding, int count) {
     std::latch done{count};
     std::function<void(std::vector<hsm::Token::Outcome>)> next = [&](std::vector<hsm::Token::Outcome> outcomes) {
         if (!outcomes.front().signature) std::abort();
-        if (left.fetch_sub(1) > 0) shared().token().sign_all(key.key, row_of(kind).elliptic ? Scheme::ecdsa : Scheme::rsa_pkcs1, {hash()}, next);
+        if (left.fetch_sub(1) > 0)
+            shared().token().sign_all(key.key, row_of(kind).elliptic ? Scheme::ecdsa : Scheme::rsa_pkcs1, {hash()},
+                                      next);
         done.count_down();
     };
     const auto began = std::chrono::steady_clock::now();
@@ -73,8 +75,11 @@ void session_pool(benchmark::State& state, KeyKind kind, int outstanding) {
     state.counters["ratio"] = pool / raw;
 }
 
-#define QSCD_POOL(kind, name, outstanding)                                                                        \
-    BENCHMARK_CAPTURE(session_pool, name, kind, outstanding)->Iterations(20)->Unit(benchmark::kMillisecond)->UseRealTime()
+#define QSCD_POOL(kind, name, outstanding)                   \
+    BENCHMARK_CAPTURE(session_pool, name, kind, outstanding) \
+        ->Iterations(20)                                     \
+        ->Unit(benchmark::kMillisecond)                      \
+        ->UseRealTime()
 QSCD_POOL(KeyKind::p256, P256_one_outstanding, 1);
 QSCD_POOL(KeyKind::p256, P256_eight_outstanding, 8);
 QSCD_POOL(KeyKind::p384, P384_one_outstanding, 1);

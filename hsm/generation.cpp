@@ -85,7 +85,8 @@ using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, FreeWith<OSSL_PARAM_BLD
 Result<Bytes> elliptic_public_key(Session& session, CK_OBJECT_HANDLE object, const KeyKindRow& row) {
     QSCD_TRY(auto point, session.read(object, CKA_EC_POINT));
     const std::size_t raw = 1 + 2 * row.bits / 8;
-    if (point.size() > raw && point[0] == 0x04) point.erase(point.begin(), point.end() - static_cast<std::ptrdiff_t>(raw));
+    if (point.size() > raw && point[0] == 0x04)
+        point.erase(point.begin(), point.end() - static_cast<std::ptrdiff_t>(raw));
     const ParameterBuilder builder{OSSL_PARAM_BLD_new()};
     OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, row.group.data(), row.group.size());
     OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size());
@@ -133,9 +134,9 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
         public_template.push_back(attribute_bytes(CKA_PUBLIC_EXPONENT, exponent));
     }
 
-    CK_MECHANISM mechanism{row.elliptic ? CK_MECHANISM_TYPE{CKM_EC_KEY_PAIR_GEN}
-                                        : CK_MECHANISM_TYPE{CKM_RSA_PKCS_KEY_PAIR_GEN},
-                           nullptr, 0};
+    CK_MECHANISM mechanism{
+        row.elliptic ? CK_MECHANISM_TYPE{CKM_EC_KEY_PAIR_GEN} : CK_MECHANISM_TYPE{CKM_RSA_PKCS_KEY_PAIR_GEN}, nullptr,
+        0};
     CK_OBJECT_HANDLE public_handle = CK_INVALID_HANDLE, private_handle = CK_INVALID_HANDLE;
     CK_RV rv = CKR_OK;
     bool with_optional = true;
@@ -146,20 +147,21 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
         if (with_optional) {
             const auto& allowed = elliptic_mechanisms;
             private_template.push_back(
-                row.elliptic ? CK_ATTRIBUTE{CKA_ALLOWED_MECHANISMS, const_cast<CK_MECHANISM_TYPE*>(allowed.data()),
-                                            sizeof allowed}
-                             : CK_ATTRIBUTE{CKA_ALLOWED_MECHANISMS,
-                                            const_cast<CK_MECHANISM_TYPE*>(rsa_mechanisms.data()),
-                                            sizeof rsa_mechanisms});
+                row.elliptic
+                    ? CK_ATTRIBUTE{CKA_ALLOWED_MECHANISMS, const_cast<CK_MECHANISM_TYPE*>(allowed.data()),
+                                   sizeof allowed}
+                    : CK_ATTRIBUTE{CKA_ALLOWED_MECHANISMS, const_cast<CK_MECHANISM_TYPE*>(rsa_mechanisms.data()),
+                                   sizeof rsa_mechanisms});
         }
         rv = session.api().C_GenerateKeyPair(session.handle(), &mechanism, public_template.data(),
-                                             public_template.size(), private_template.data(),
-                                             private_template.size(), &public_handle, &private_handle);
+                                             public_template.size(), private_template.data(), private_template.size(),
+                                             &public_handle, &private_handle);
         if (rv != CKR_ATTRIBUTE_TYPE_INVALID || !with_optional) break;
     }
     if (rv != CKR_OK) return error_of(rv, "C_GenerateKeyPair");
 
-    auto public_key = row.elliptic ? elliptic_public_key(session, public_handle, row) : rsa_public_key(session, public_handle);
+    auto public_key = row.elliptic ? elliptic_public_key(session, public_handle, row)
+                                   : rsa_public_key(session, public_handle);
     session.api().C_DestroyObject(session.handle(), public_handle);
     auto evidence = read_back(session, private_handle, private_key_rules, with_optional);
     if (!public_key || !evidence) {

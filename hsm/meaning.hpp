@@ -17,8 +17,7 @@ enum class Meaning {
 
 constexpr Meaning meaning_of(CK_RV rv) {
     switch (rv) {
-        case CKR_OK:
-            return Meaning::fine;
+        case CKR_OK: return Meaning::fine;
         case CKR_SESSION_HANDLE_INVALID:
         case CKR_SESSION_CLOSED:
         case CKR_USER_NOT_LOGGED_IN:
@@ -35,10 +34,8 @@ constexpr Meaning meaning_of(CK_RV rv) {
         case CKR_DEVICE_MEMORY:
         case CKR_FUNCTION_FAILED:
         case CKR_GENERAL_ERROR:
-        case CKR_CRYPTOKI_NOT_INITIALIZED:
-            return Meaning::away;
-        default:
-            return Meaning::bug;
+        case CKR_CRYPTOKI_NOT_INITIALIZED: return Meaning::away;
+        default: return Meaning::bug;
     }
 }
 

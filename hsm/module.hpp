@@ -12,16 +12,17 @@
 #include <shared_mutex>
 #include <vector>
 
-#include "base/secret.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 
 namespace qscd::hsm {
 
 struct ModuleSettings {
     std::filesystem::path library;
-    std::string reserved = {};                        // CK_C_INITIALIZE_ARGS.pReserved, where a vendor wants one
-    std::map<std::string, std::string> environment = {};  // set before the library is loaded: SOFTHSM2_CONF and its like
-    std::filesystem::path durable_folder = {};        // files to sync after a change, where the module does not; else empty
+    std::string reserved = {};  // CK_C_INITIALIZE_ARGS.pReserved, where a vendor wants one
+    std::map<std::string, std::string> environment =
+        {};                                     // set before the library is loaded: SOFTHSM2_CONF and its like
+    std::filesystem::path durable_folder = {};  // files to sync after a change, where the module does not; else empty
 };
 
 struct TokenInfo {
@@ -37,8 +38,9 @@ public:
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
 
-    Result<std::vector<TokenInfo>> tokens() const;            // the initialised ones
-    Result<TokenInfo> find(const std::string& label) const;   // tries for a second: SoftHSM may hide a token while written
+    Result<std::vector<TokenInfo>> tokens() const;  // the initialised ones
+    Result<TokenInfo> find(
+        const std::string& label) const;  // tries for a second: SoftHSM may hide a token while written
     // Errc::configuration when the label exists already.
     Result<void> initialise_token(const std::string& label, const SecretBytes& so_pin, const SecretBytes& user_pin);
 

@@ -26,8 +26,7 @@ using EcdsaSig = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
 Bytes der_of_raw(ByteView raw) {
     const auto half = static_cast<int>(raw.size() / 2);
     const EcdsaSig signature{ECDSA_SIG_new()};
-    ECDSA_SIG_set0(signature.get(), BN_bin2bn(raw.data(), half, nullptr),
-                   BN_bin2bn(raw.data() + half, half, nullptr));
+    ECDSA_SIG_set0(signature.get(), BN_bin2bn(raw.data(), half, nullptr), BN_bin2bn(raw.data() + half, half, nullptr));
     return der_of(*signature, i2d_ECDSA_SIG);
 }
 
@@ -170,7 +169,8 @@ struct Token::Pool {
     }
 };
 
-Token::Token(std::shared_ptr<Module> module, std::string label) : module_(std::move(module)), label_(std::move(label)) {}
+Token::Token(std::shared_ptr<Module> module, std::string label)
+    : module_(std::move(module)), label_(std::move(label)) {}
 Token::~Token() = default;
 
 Result<std::unique_ptr<Token>> Token::open(std::shared_ptr<Module> module, std::string label, SecretBytes pin,
@@ -203,8 +203,8 @@ T Token::run(std::function<T(Session&)> job) {
 
 Result<GeneratedKey> Token::generate(KeyKind kind, const CkaId& id, const std::string& label) {
     const auto began = std::filesystem::file_time_type::clock::now();
-    QSCD_TRY(auto key, run<Result<GeneratedKey>>(
-                           [&](Session& session) { return generate_key_pair(session, kind, id, label); }));
+    QSCD_TRY(auto key,
+             run<Result<GeneratedKey>>([&](Session& session) { return generate_key_pair(session, kind, id, label); }));
     QSCD_TRY(module_->make_durable(began));
     return key;
 }
@@ -285,20 +285,21 @@ Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
 
 void Token::sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<DtbsR> hashes,
                      std::function<void(std::vector<Outcome>)> done) {
-    pool_->post([this, key = std::move(key), scheme, hashes = std::move(hashes), done = std::move(done)](Session& session) {
-        std::vector<Outcome> outcomes;
-        {
-            const auto inside = module_->enter();
-            for (const auto& hash : hashes) {
-                auto admitted = pool_->admit(session);
-                auto outcome = admitted ? sign_hash(session, *key, scheme, hash) : Outcome{admitted.error(), false};
-                outcome.signature = pool_->watch(std::move(outcome.signature));
-                outcomes.push_back(std::move(outcome));
-                if (!outcomes.back().signature) break;
+    pool_->post(
+        [this, key = std::move(key), scheme, hashes = std::move(hashes), done = std::move(done)](Session& session) {
+            std::vector<Outcome> outcomes;
+            {
+                const auto inside = module_->enter();
+                for (const auto& hash : hashes) {
+                    auto admitted = pool_->admit(session);
+                    auto outcome = admitted ? sign_hash(session, *key, scheme, hash) : Outcome{admitted.error(), false};
+                    outcome.signature = pool_->watch(std::move(outcome.signature));
+                    outcomes.push_back(std::move(outcome));
+                    if (!outcomes.back().signature) break;
+                }
             }
-        }
-        done(std::move(outcomes));
-    });
+            done(std::move(outcomes));
+        });
 }
 
 Result<Bytes> Token::hmac(KeyObject& key, ByteView message) {

@@ -3,8 +3,8 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <condition_variable>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <sys/socket.h>
@@ -115,7 +115,8 @@ Error error_of(ByteView body) {
     const auto failure = decode<pb::Failure>(body);
     if (!failure || failure.value().code() < 1 || failure.value().code() > static_cast<unsigned>(Errc::internal))
         return {Errc::internal, "a failure that cannot be read"};
-    return {static_cast<Errc>(failure.value().code()), failure.value().detail(),
+    return {static_cast<Errc>(failure.value().code()),
+            failure.value().detail(),
             {failure.value().parameter_type(), failure.value().parameter_name()}};
 }
 
@@ -162,9 +163,8 @@ struct Client::State {
             const auto found = waiting.find(frame->id);
             if (found == waiting.end()) continue;  // too late: its caller has gone
             found->second->done = true;
-            found->second->answer = frame->kind == Kind::answer
-                                        ? Result<Bytes>{std::move(frame->body)}
-                                        : Result<Bytes>{error_of(frame->body)};
+            found->second->answer = frame->kind == Kind::answer ? Result<Bytes>{std::move(frame->body)}
+                                                                : Result<Bytes>{error_of(frame->body)};
             found->second->ready.notify_one();
             waiting.erase(found);
         }

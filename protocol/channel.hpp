@@ -13,10 +13,10 @@ namespace qscd::protocol {
 
 void wipe(Bytes& bytes);
 
-inline constexpr std::size_t frame_limit = 64 * 1024;             // every link but cad → statusd
+inline constexpr std::size_t frame_limit = 64 * 1024;               // every link but cad → statusd
 inline constexpr std::size_t publication_limit = 64 * 1024 * 1024;  // cad → statusd, for CRLs
 inline constexpr std::chrono::milliseconds call_timeout{20'000};
-inline constexpr std::size_t outstanding_limit = 1024;            // unanswered requests on one connection
+inline constexpr std::size_t outstanding_limit = 1024;  // unanswered requests on one connection
 
 // Our end of a link to a daemon that answers. Calls from any thread; the connection may be replaced at any time (the
 // other side was restarted): calls then under way fail with Errc::service_away.

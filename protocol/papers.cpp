@@ -55,10 +55,20 @@ Result<Grant> grant_of(const pb::Grant& in) {
         s.given_name().size() > 256 || s.surname().size() > 256 || !within(in.profile(), 64) ||
         !within(in.phone(), 32) || in.email().size() > 254)
         return refused("a field of the Grant is empty or too long");
-    return Grant{enrolment, nonce, signer,
+    return Grant{enrolment,
+                 nonce,
+                 signer,
                  {s.country(), s.given_name(), s.surname(), s.serial_number(), s.common_name()},
-                 in.profile(), policy, *kind, in.phone(), in.email(), phone_device, app, evidence,
-                 from_unix(in.issued_at()), from_unix(in.expires_at())};
+                 in.profile(),
+                 policy,
+                 *kind,
+                 in.phone(),
+                 in.email(),
+                 phone_device,
+                 app,
+                 evidence,
+                 from_unix(in.issued_at()),
+                 from_unix(in.expires_at())};
 }
 
 Result<KeyProof> key_proof_of(const pb::KeyProof& in) {
@@ -70,7 +80,14 @@ Result<KeyProof> key_proof_of(const pb::KeyProof& in) {
     if (!kind || in.public_key().size() > 1024 || !within(in.module_entry(), 64) || in.attributes_size() > 32)
         return refused("a field of the KeyProof");
     QSCD_TRY(public_key_from_der(view_of(in.public_key())));
-    KeyProof out{grant, enrolment, credential, *kind, bytes_of(in.public_key()), in.module_entry(), {}, acceptance,
+    KeyProof out{grant,
+                 enrolment,
+                 credential,
+                 *kind,
+                 bytes_of(in.public_key()),
+                 in.module_entry(),
+                 {},
+                 acceptance,
                  from_unix(in.made_at())};
     for (const auto& each : in.attributes()) out.attributes.emplace_back(each.name(), each.value());
     return out;
@@ -182,8 +199,8 @@ struct Verifier {
 };
 
 Result<Verified<Grant>> verify_grant(const pb::Paper& paper, const TrustedKeys& keys, TimePoint now) {
-    QSCD_TRY(auto grant, Verifier::verify(paper, keys, grant_domain,
-                                          {Issuer::registration_officer, Issuer::rule_key}, grant_of));
+    QSCD_TRY(auto grant,
+             Verifier::verify(paper, keys, grant_domain, {Issuer::registration_officer, Issuer::rule_key}, grant_of));
     if (grant->issued_at > now + clock_skew) return refused("the Grant lies in the future");
     if (now >= grant->expires_at) return refused("the Grant has expired");
     return grant;

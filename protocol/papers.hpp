@@ -99,7 +99,8 @@ public:
 
 private:
     friend struct Verifier;
-    Verified(Body body, Sha256Digest digest, Issuer issuer) : body_(std::move(body)), digest_(digest), issuer_(issuer) {}
+    Verified(Body body, Sha256Digest digest, Issuer issuer)
+        : body_(std::move(body)), digest_(digest), issuer_(issuer) {}
     Body body_;
     Sha256Digest digest_;
     Issuer issuer_;

@@ -6,8 +6,8 @@
 namespace qscd::json {
 
 struct Limits {
-    std::size_t max_depth = 16;         // arrays and objects open at once
-    std::size_t max_bytes = 1 << 20;    // of the text
+    std::size_t max_depth = 16;       // arrays and objects open at once
+    std::size_t max_bytes = 1 << 20;  // of the text
 };
 
 }  // namespace qscd::json

@@ -94,9 +94,7 @@ Result<std::optional<bool>> Object::optional_boolean(std::string_view name) cons
     if (const auto* truth = value->if_bool()) return std::optional{*truth};
     return missing("boolean", name);
 }
-Result<bool> Object::boolean(std::string_view name) const {
-    return required(optional_boolean(name), "boolean", name);
-}
+Result<bool> Object::boolean(std::string_view name) const { return required(optional_boolean(name), "boolean", name); }
 
 Result<std::optional<std::vector<std::string>>> Object::optional_strings(std::string_view name, std::size_t max_items,
                                                                          std::size_t max_length) const {
@@ -141,8 +139,6 @@ Result<std::optional<Object>> Object::optional_object(std::string_view name) con
     if (!object) return missing("object", name);
     return std::optional{Object{root_, *object}};
 }
-Result<Object> Object::object(std::string_view name) const {
-    return required(optional_object(name), "object", name);
-}
+Result<Object> Object::object(std::string_view name) const { return required(optional_object(name), "object", name); }
 
 }  // namespace qscd::json

@@ -37,7 +37,8 @@ public:
     Result<std::optional<bool>> optional_boolean(std::string_view name) const;
 
     // Arrays whose items are all of one type; an item of another type makes the array the wrong type.
-    Result<std::vector<std::string>> strings(std::string_view name, std::size_t max_items, std::size_t max_length) const;
+    Result<std::vector<std::string>> strings(std::string_view name, std::size_t max_items,
+                                             std::size_t max_length) const;
     Result<std::optional<std::vector<std::string>>> optional_strings(std::string_view name, std::size_t max_items,
                                                                      std::size_t max_length) const;
     Result<std::vector<Object>> objects(std::string_view name, std::size_t max_items) const;

@@ -11,12 +11,12 @@ namespace qscd::log {
 class ArrayTree {
 public:
     void set(std::size_t index, ByteView entry);  // index ≤ size(): an existing one, or the next
-    void truncate(std::size_t size);            // drops the entries from `size` on
+    void truncate(std::size_t size);              // drops the entries from `size` on
     std::size_t size() const { return levels_.empty() ? 0 : levels_[0].size(); }
     Sha256Digest root() const;  // of the empty tree: SHA-256 of nothing
 
 private:
-    void lift(std::size_t index);  // recomputes what lies above an entry
+    void lift(std::size_t index);                    // recomputes what lies above an entry
     std::vector<std::vector<Sha256Digest>> levels_;  // leaves first; an entry without a sibling moves up as it is
 };
 

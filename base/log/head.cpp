@@ -23,7 +23,8 @@ std::string body_of(const Head& head) {
     return head.origin + "\n" + std::to_string(head.size) + "\n" + to_base64(head.root.bytes()) + "\n";
 }
 
-std::string with_signature(const Head& head, std::string_view key_name, const Sha256Digest& key_id, ByteView signature) {
+std::string with_signature(const Head& head, std::string_view key_name, const Sha256Digest& key_id,
+                           ByteView signature) {
     const auto hint = key_id.bytes().first(key_hint_size);
     Bytes signed_part{hint.begin(), hint.end()};
     signed_part.insert(signed_part.end(), signature.begin(), signature.end());

@@ -37,8 +37,8 @@ constexpr std::size_t max_header_bytes = 16 << 10;
 constexpr std::uint64_t max_body_bytes = 16 << 20;
 
 Error unreachable(const Endpoint& endpoint, std::string_view step, const std::string& reason) {
-    return {Errc::service_away, endpoint.host + " port " + std::to_string(endpoint.port) + ": " + std::string{step} +
-                                    ": " + reason};
+    return {Errc::service_away,
+            endpoint.host + " port " + std::to_string(endpoint.port) + ": " + std::string{step} + ": " + reason};
 }
 
 }  // namespace
@@ -187,8 +187,7 @@ private:
             auto message = parser.release();
             if (message.result_int() < 200) continue;  // 100 Continue
             response.status = message.result_int();
-            for (const auto& field : message)
-                response.headers.emplace_back(lower(field.name_string()), field.value());
+            for (const auto& field : message) response.headers.emplace_back(lower(field.name_string()), field.value());
             response.body = std::move(message.body());
             tcp_stream().expires_never();
             if (write_error || !message.keep_alive()) drop();

@@ -18,9 +18,9 @@ struct Endpoint {
     bool tls = true;
     std::string host;
     std::uint16_t port = 443;
-    std::string base_path = {};                         // "/csc/v2", or nothing; request paths come behind it
-    std::optional<std::filesystem::path> ca_pem = {};   // needed with TLS
-    std::string server_name = {};                       // what the certificate must name, when it is not `host`
+    std::string base_path = {};                        // "/csc/v2", or nothing; request paths come behind it
+    std::optional<std::filesystem::path> ca_pem = {};  // needed with TLS
+    std::string server_name = {};                      // what the certificate must name, when it is not `host`
 
     // http or https, host (name, IPv4 or [IPv6]), optional port and path. No user, query or fragment.
     static Result<Endpoint> from_url(std::string_view url);

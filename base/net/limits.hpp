@@ -8,14 +8,14 @@ namespace qscd::net {
 
 struct Limits {
     // Sizes, in bytes. Beyond them:                                         the answer
-    std::size_t header_bytes = 8 << 10;    // request line and header, with the empty line   431
-    std::size_t header_fields = 64;        //                                                431
-    std::size_t target_bytes = 2 << 10;    // path and query                                 414
-    std::size_t body_bytes = 1 << 20;      // after chunked decoding                         413
+    std::size_t header_bytes = 8 << 10;  // request line and header, with the empty line   431
+    std::size_t header_fields = 64;      //                                                431
+    std::size_t target_bytes = 2 << 10;  // path and query                                 414
+    std::size_t body_bytes = 1 << 20;    // after chunked decoding                         413
 
     // Counts.
-    std::size_t connections = 1024;        // one more is closed as soon as it is accepted
-    std::size_t queued_requests = 256;     // waiting for a worker; one more                 503, Retry-After: 1
+    std::size_t connections = 1024;     // one more is closed as soon as it is accepted
+    std::size_t queued_requests = 256;  // waiting for a worker; one more                 503, Retry-After: 1
 
     // Times. Slow senders gain nothing by sending a byte now and then: each is counted from where it starts.
     std::chrono::milliseconds header_timeout{10'000};   // TLS handshake; then from a request's first byte (on a new

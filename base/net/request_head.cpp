@@ -11,9 +11,17 @@ constexpr unsigned bad_request = 400, body_too_large = 413, target_too_long = 41
                    header_too_large = 431, version_not_supported = 505;
 
 // Fields that mean something different twice, even when both are equal: some readers take the first, some the last.
-constexpr std::array<std::string_view, 11> only_once{
-    "host", "content-length", "transfer-encoding", "authorization", "content-type", "idempotency-key", "expect",
-    "dpop", "origin", "cookie", "content-encoding"};
+constexpr std::array<std::string_view, 11> only_once{"host",
+                                                     "content-length",
+                                                     "transfer-encoding",
+                                                     "authorization",
+                                                     "content-type",
+                                                     "idempotency-key",
+                                                     "expect",
+                                                     "dpop",
+                                                     "origin",
+                                                     "cookie",
+                                                     "content-encoding"};
 
 struct Fields {
     std::array<unsigned, only_once.size()> seen{};
@@ -118,8 +126,8 @@ Framing check_head(std::string_view head, const Limits& limits) {
         const auto line = rest.substr(0, end);
         rest = rest.substr(end + 2);
         if (line_number > limits.header_fields) return refused(header_too_large);
-        const auto refusal =
-            line_number == 0 ? check_request_line(line, limits, version_1_1) : take_field(line, fields);
+        const auto refusal = line_number == 0 ? check_request_line(line, limits, version_1_1)
+                                              : take_field(line, fields);
         if (refusal != 0) return refused(refusal);
     }
     if (line_number == 0) return refused(bad_request);

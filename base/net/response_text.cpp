@@ -11,21 +11,45 @@ struct Reason {
     unsigned status;
     std::string_view text;
 };
-constexpr std::array reasons{  // [RFC 9110, 15] [RFC 6585]
-    Reason{200, "OK"}, Reason{201, "Created"}, Reason{202, "Accepted"}, Reason{204, "No Content"},
-    Reason{301, "Moved Permanently"}, Reason{302, "Found"}, Reason{303, "See Other"}, Reason{304, "Not Modified"},
-    Reason{307, "Temporary Redirect"}, Reason{308, "Permanent Redirect"}, Reason{400, "Bad Request"},
-    Reason{401, "Unauthorized"}, Reason{403, "Forbidden"}, Reason{404, "Not Found"}, Reason{405, "Method Not Allowed"},
-    Reason{406, "Not Acceptable"}, Reason{408, "Request Timeout"}, Reason{409, "Conflict"}, Reason{410, "Gone"},
-    Reason{411, "Length Required"}, Reason{413, "Content Too Large"}, Reason{414, "URI Too Long"},
-    Reason{415, "Unsupported Media Type"}, Reason{417, "Expectation Failed"}, Reason{422, "Unprocessable Content"},
-    Reason{428, "Precondition Required"}, Reason{429, "Too Many Requests"},
-    Reason{431, "Request Header Fields Too Large"}, Reason{500, "Internal Server Error"},
-    Reason{501, "Not Implemented"}, Reason{502, "Bad Gateway"}, Reason{503, "Service Unavailable"},
-    Reason{504, "Gateway Timeout"}, Reason{505, "HTTP Version Not Supported"}};
+constexpr std::array reasons{// [RFC 9110, 15] [RFC 6585]
+                             Reason{200, "OK"},
+                             Reason{201, "Created"},
+                             Reason{202, "Accepted"},
+                             Reason{204, "No Content"},
+                             Reason{301, "Moved Permanently"},
+                             Reason{302, "Found"},
+                             Reason{303, "See Other"},
+                             Reason{304, "Not Modified"},
+                             Reason{307, "Temporary Redirect"},
+                             Reason{308, "Permanent Redirect"},
+                             Reason{400, "Bad Request"},
+                             Reason{401, "Unauthorized"},
+                             Reason{403, "Forbidden"},
+                             Reason{404, "Not Found"},
+                             Reason{405, "Method Not Allowed"},
+                             Reason{406, "Not Acceptable"},
+                             Reason{408, "Request Timeout"},
+                             Reason{409, "Conflict"},
+                             Reason{410, "Gone"},
+                             Reason{411, "Length Required"},
+                             Reason{413, "Content Too Large"},
+                             Reason{414, "URI Too Long"},
+                             Reason{415, "Unsupported Media Type"},
+                             Reason{417, "Expectation Failed"},
+                             Reason{422, "Unprocessable Content"},
+                             Reason{428, "Precondition Required"},
+                             Reason{429, "Too Many Requests"},
+                             Reason{431, "Request Header Fields Too Large"},
+                             Reason{500, "Internal Server Error"},
+                             Reason{501, "Not Implemented"},
+                             Reason{502, "Bad Gateway"},
+                             Reason{503, "Service Unavailable"},
+                             Reason{504, "Gateway Timeout"},
+                             Reason{505, "HTTP Version Not Supported"}};
 
-constexpr std::array<std::string_view, 7> ours{"content-length", "content-type", "connection", "transfer-encoding",
-                                               "strict-transport-security", "trailer", "upgrade"};
+constexpr std::array<std::string_view, 7> ours{
+    "content-length", "content-type", "connection", "transfer-encoding", "strict-transport-security",
+    "trailer",        "upgrade"};
 
 bool is_sendable(const Response& response) {
     if (response.status < 200 || response.status > 599 || !is_field_value(response.content_type)) return false;

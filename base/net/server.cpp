@@ -80,8 +80,13 @@ template <class Stream>
 class Connection final : public AnyConnection {
 public:
     Connection(Stream stream, std::string peer, const Shared& shared, WorkerPool& workers)
-        : stream_(std::move(stream)), deadline_(stream_.get_executor()), peer_(std::move(peer)), shared_(shared),
-          limits_(shared.settings.limits), workers_(workers), buffer_(limits_.header_bytes) {}
+        : stream_(std::move(stream)),
+          deadline_(stream_.get_executor()),
+          peer_(std::move(peer)),
+          shared_(shared),
+          limits_(shared.settings.limits),
+          workers_(workers),
+          buffer_(limits_.header_bytes) {}
     ~Connection() override { ::explicit_bzero(buffer_.data(), buffer_.size()); }
 
     asio::awaitable<void> run() {
@@ -198,13 +203,13 @@ private:
             co_return co_await refuse(refusal);
         }
         answering_ = true;
-        Framed framed{.tls = tls, .keeps_connection = framing.keeps_connection,
-                      .answers_head = request->method == "HEAD"};
+        Framed framed{
+            .tls = tls, .keeps_connection = framing.keeps_connection, .answers_head = request->method == "HEAD"};
         auto response = co_await answer(std::move(request));
         if (shared_.stopping || response.status == 504) framed.keeps_connection = false;
         const bool written = co_await write(std::move(response), framed);
         answering_ = false;
-        co_return written && framed.keeps_connection && !shared_.stopping;  // stop() may have come meanwhile
+        co_return written&& framed.keeps_connection && !shared_.stopping;  // stop() may have come meanwhile
     }
 
     // The bytes are checked, so the parser can only agree. If it does not, the request is not taken.
@@ -358,9 +363,13 @@ private:
 class Server::Impl {
 public:
     Impl(Settings settings, std::optional<asio::ssl::context> tls)
-        : shared_(std::move(settings)), tls_(std::move(tls)),
-          context_(static_cast<int>(std::max(1u, shared_.settings.io_threads))), strand_(asio::make_strand(context_)),
-          acceptor_(strand_), pause_(strand_), work_(context_.get_executor()),
+        : shared_(std::move(settings)),
+          tls_(std::move(tls)),
+          context_(static_cast<int>(std::max(1u, shared_.settings.io_threads))),
+          strand_(asio::make_strand(context_)),
+          acceptor_(strand_),
+          pause_(strand_),
+          work_(context_.get_executor()),
           workers_(std::in_place, std::max(1u, shared_.settings.worker_threads),
                    shared_.settings.limits.queued_requests) {}
     ~Impl() { stop(); }
@@ -459,8 +468,7 @@ private:
             connection = {raw, [this](Connection<Stream>* ending) { end(ending); }};
             connections_.emplace(raw, connection);
         }
-        asio::co_spawn(
-            executor, [connection] { return connection->run(); }, asio::detached);
+        asio::co_spawn(executor, [connection] { return connection->run(); }, asio::detached);
     }
     void end(AnyConnection* connection) {
         delete connection;

@@ -25,8 +25,9 @@ inline std::string lower(std::string_view text) {
 constexpr bool is_one_of(char c, std::string_view set) { return set.find(c) != std::string_view::npos; }
 
 constexpr bool is_token(std::string_view text) {
-    return !text.empty() &&
-           std::ranges::all_of(text, [](char c) { return is_alpha(c) || is_digit(c) || is_one_of(c, "!#$%&'*+-.^_`|~"); });
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return is_alpha(c) || is_digit(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
+    });
 }
 constexpr bool is_text_character(char c) { return (c >= 0x20 && c < 0x7f) || c == '\t'; }
 constexpr bool is_field_value(std::string_view text) { return std::ranges::all_of(text, is_text_character); }

@@ -55,7 +55,8 @@ struct Database::Session {
 
     // The bound values must outlive the statement, so both are made and used here.
     template <class Use>
-    auto run(std::string_view sql, std::vector<Value>&& parameters, Use use) -> Result<decltype(use(std::declval<Poco::Data::Statement&>()))> {
+    auto run(std::string_view sql, std::vector<Value>&& parameters, Use use)
+        -> Result<decltype(use(std::declval<Poco::Data::Statement&>()))> {
         try {
             std::vector<Bound> values;
             values.reserve(parameters.size());
@@ -80,8 +81,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
     if (const Descriptor made{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)}; !made)
         return Error{Errc::store_away, "cannot open " + file.string()};
     try {
-        std::unique_ptr<Database> out{new Database{std::make_unique<Session>(
-            Session{Poco::Data::Session{"SQLite", file.string()}})}};
+        std::unique_ptr<Database> out{
+            new Database{std::make_unique<Session>(Session{Poco::Data::Session{"SQLite", file.string()}})}};
         for (const auto* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON",
                                    "PRAGMA busy_timeout=5000"}) {
             QSCD_TRY(out->execute(pragma));

@@ -18,15 +18,18 @@ void print(const Options& options, const pb::LogRecord& record) {
     for (const auto& field : record.fields()) fields[field.name()] = field.value();
     const auto credential = to_hex(view_of(record.credential()));
     if (options.json) {
-        std::cout << boost::json::serialize(boost::json::object{{"seq", record.seq()}, {"time", iso8601(from_unix(record.time()))},
-                                                                {"type", record.type()}, {"actor", record.actor()},
-                                                                {"credential", credential}, {"result", record.result()},
+        std::cout << boost::json::serialize(boost::json::object{{"seq", record.seq()},
+                                                                {"time", iso8601(from_unix(record.time()))},
+                                                                {"type", record.type()},
+                                                                {"actor", record.actor()},
+                                                                {"credential", credential},
+                                                                {"result", record.result()},
                                                                 {"fields", fields}})
                   << "\n";
         return;
     }
-    std::cout << record.seq() << "  " << iso8601(from_unix(record.time())) << "  " << record.type() << "  " << record.actor()
-              << "  " << (credential.empty() ? "-" : credential) << "  " << record.result();
+    std::cout << record.seq() << "  " << iso8601(from_unix(record.time())) << "  " << record.type() << "  "
+              << record.actor() << "  " << (credential.empty() ? "-" : credential) << "  " << record.result();
     for (const auto& field : record.fields()) std::cout << "  " << field.name() << "=" << field.value();
     std::cout << "\n";
 }

@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t pin_bytes = 12;  // random, written in hex
-constexpr std::array library_places{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+constexpr std::array library_places{"/usr/lib/softhsm/libsofthsm2.so",
+                                    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
                                     "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"};
 
 // Which daemon's folder holds which tokens. The root's folder belongs to nobody that runs: it may be put away.
@@ -35,10 +36,11 @@ struct Setup {
 
     Result<void> folders() const {
         std::error_code error;
-        for (const auto* name : {"policy", "modules", "db", "tokens", "tls", "pki", "pki/registration-officers", "secrets",
-                                 "officers", "log", "outbox", "run"})
+        for (const auto* name : {"policy", "modules", "db", "tokens", "tls", "pki", "pki/registration-officers",
+                                 "secrets", "officers", "log", "outbox", "run"})
             fs::create_directories(folder / name, error);
-        if (error) return Error{Errc::configuration, "cannot make folders in " + folder.string() + ": " + error.message()};
+        if (error)
+            return Error{Errc::configuration, "cannot make folders in " + folder.string() + ": " + error.message()};
         fs::permissions(folder / "secrets", fs::perms::owner_all, error);
         fs::permissions(folder / "officers", fs::perms::owner_all, error);
         return success();
@@ -64,7 +66,8 @@ struct Setup {
         return hsm::Module::load({library, "", {{"SOFTHSM2_CONF", conf.string()}}, home / "tokens"});
     }
 
-    Result<std::unique_ptr<hsm::Token>> token(const std::shared_ptr<hsm::Module>& module, const std::string& label) const {
+    Result<std::unique_ptr<hsm::Token>> token(const std::shared_ptr<hsm::Module>& module,
+                                              const std::string& label) const {
         SecretBytes pin{to_hex(random_bytes(pin_bytes))}, so_pin{to_hex(random_bytes(pin_bytes))};
         QSCD_TRY(write_file(folder / "secrets" / (label + ".pin"), text_of(pin.reveal()), 0600));
         QSCD_TRY(write_file(folder / "secrets" / (label + ".so.pin"), text_of(so_pin.reveal()), 0600));
@@ -101,17 +104,18 @@ struct Setup {
             QSCD_TRY(auto module, module_for("cad"));
             QSCD_TRY(auto own, token(module, policy::ca_token));
             for (const auto& authority : ca::authorities) {
-                QSCD_TRY(auto key, own->generate(KeyKind::p384, random_fixed<CkaId>(), std::string{authority.key_label}));
+                QSCD_TRY(auto key,
+                         own->generate(KeyKind::p384, random_fixed<CkaId>(), std::string{authority.key_label}));
                 issuing.push_back(std::move(key.public_key));
             }
         }
         QSCD_TRY(auto module, module_for("root"));
         QSCD_TRY(auto own, token(module, policy::root_token));
         QSCD_TRY(auto made, own->generate(KeyKind::p384, random_fixed<CkaId>(), std::string{ca::root_key_label}));
-        QSCD_TRY(auto key, hsm::make_evp_pkey(std::make_shared<hsm::ProviderKey>(hsm::ProviderKey{
-                               KeyKind::p384, made.public_key, [&](Scheme scheme, const DtbsR& dtbsr) {
-                                   return own->sign(*made.key, scheme, dtbsr).signature;
-                               }})));
+        QSCD_TRY(auto key, hsm::make_evp_pkey(std::make_shared<hsm::ProviderKey>(
+                               hsm::ProviderKey{KeyKind::p384, made.public_key, [&](Scheme scheme, const DtbsR& dtbsr) {
+                                                    return own->sign(*made.key, scheme, dtbsr).signature;
+                                                }})));
         const auto now = process_clock().now();
         const auto name = [&](const char* what) {
             return ca::AuthorityName{settings.country, settings.organisation, settings.organisation + " " + what};
@@ -136,13 +140,23 @@ struct Setup {
             for (const char c : text) (c == '"' || c == '\\') ? (out += '\\') += c : out += c;
             return out += '"';
         };
-        return write_file(folder / "qscd.toml",
-                          "# A qscd deployment. Written by `qscd init`; yours to change. docs/operators.md says what each key does.\n"
-                          "public_url = " + quoted("https://localhost:" + std::to_string(settings.api_port)) + "\n\n"
-                          "[api]\naddress = \"127.0.0.1\"\nport = " + std::to_string(settings.api_port) + "\n\n"
-                          "[status]\naddress = \"127.0.0.1\"\nport = " + std::to_string(settings.status_port) + "\n\n"
-                          "[service]\nname = " + quoted(settings.name) + "\nregion = " + quoted(settings.region) + "\nlang = \"en\"\n\n"
-                          "[module]\nentry = " + quoted(settings.module) + "\nlibrary = " + quoted(library.string()) + "\n");
+        return write_file(
+            folder / "qscd.toml",
+            "# A qscd deployment. Written by `qscd init`; yours to change. docs/operators.md says what each key does.\n"
+            "public_url = " +
+                quoted("https://localhost:" + std::to_string(settings.api_port)) +
+                "\n\n"
+                "[api]\naddress = \"127.0.0.1\"\nport = " +
+                std::to_string(settings.api_port) +
+                "\n\n"
+                "[status]\naddress = \"127.0.0.1\"\nport = " +
+                std::to_string(settings.status_port) +
+                "\n\n"
+                "[service]\nname = " +
+                quoted(settings.name) + "\nregion = " + quoted(settings.region) +
+                "\nlang = \"en\"\n\n"
+                "[module]\nentry = " +
+                quoted(settings.module) + "\nlibrary = " + quoted(library.string()) + "\n");
     }
 };
 
@@ -169,14 +183,16 @@ Result<void> init(const Options& options, const InitSettings& settings) {
     const Setup setup{options, settings, folder, library};
     QSCD_TRY(setup.folders());
     QSCD_TRY(setup.copy(settings.policy, folder / "policy" / "policy.toml"));
-    QSCD_TRY(setup.copy(settings.modules / (settings.module + ".toml"), folder / "modules" / (settings.module + ".toml")));
+    QSCD_TRY(
+        setup.copy(settings.modules / (settings.module + ".toml"), folder / "modules" / (settings.module + ".toml")));
     QSCD_TRY(setup.sam(rules));
     QSCD_TRY(setup.registration());
     QSCD_TRY(setup.authorities(rules));
     say(options, "making the certificate of the HTTPS port");
     QSCD_TRY(make_tls_files(folder / "tls", process_clock().now()));
     QSCD_TRY(setup.configuration());
-    answer(options, "the deployment is in " + folder.string() + "\nstart it with: qscd --deployment " + folder.string() + " up",
+    answer(options,
+           "the deployment is in " + folder.string() + "\nstart it with: qscd --deployment " + folder.string() + " up",
            {{"deployment", folder.string()}});
     return success();
 }

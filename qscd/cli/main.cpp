@@ -53,7 +53,9 @@ Result<void> status(const Options& options) {
 
 Result<void> check_policy(const Options& options, const std::filesystem::path& file) {
     QSCD_TRY(auto rules, policy::Policy::load(file));
-    answer(options, file.string() + " is good: " + std::to_string(rules.profiles().size()) + " profiles, version " + rules.version().hex(),
+    answer(options,
+           file.string() + " is good: " + std::to_string(rules.profiles().size()) + " profiles, version " +
+               rules.version().hex(),
            {{"good", true}, {"profiles", rules.profiles().size()}, {"version", rules.version().hex()}});
     return success();
 }
@@ -90,7 +92,8 @@ struct CommandLine {
         app.add_option("--deployment", options.deployment, "the deployment's folder")->envname("QSCD_DEPLOYMENT");
         app.add_flag("--json", options.json, "answer with JSON on standard output");
 
-        auto* setup = command(app, "init", "set up a deployment on this machine", "qscd --deployment /var/lib/qscd init --policy policy.toml --modules hsm-config/modules",
+        auto* setup = command(app, "init", "set up a deployment on this machine",
+                              "qscd --deployment /var/lib/qscd init --policy policy.toml --modules hsm-config/modules",
                               [this](const Options& o) { return init(o, init_settings); });
         setup->add_option("--policy", init_settings.policy, "policy file to start from")->required();
         setup->add_option("--modules", init_settings.modules, "folder of the module registry")->required();
@@ -99,11 +102,13 @@ struct CommandLine {
         setup->add_option("--name", init_settings.name, "the service's name, for `info`");
         setup->add_option("--region", init_settings.region, "ISO 3166-1 code, for `info`");
         setup->add_option("--country", init_settings.country, "country of the CAs");
-        setup->add_option("--organisation", init_settings.organisation, "organisation of the CAs; with TEST in it under trial");
+        setup->add_option("--organisation", init_settings.organisation,
+                          "organisation of the CAs; with TEST in it under trial");
         setup->add_option("--api-port", init_settings.api_port, "HTTPS port; 0: a free one at each start");
         setup->add_option("--status-port", init_settings.status_port, "HTTP port of CRLs and CA certificates");
 
-        auto* run = command(app, "up", "run the deployment until SIGTERM or Ctrl-C", "qscd --deployment /var/lib/qscd up",
+        auto* run = command(app, "up", "run the deployment until SIGTERM or Ctrl-C",
+                            "qscd --deployment /var/lib/qscd up",
                             [this](const Options& o) { return up(o, test_binaries, verbose); });
         run->add_flag("--test-binaries", test_binaries, "the daemons whose clock is a file")->group("");
         run->add_flag("--verbose", verbose, "the daemons' logs on standard error as well");
@@ -111,16 +116,19 @@ struct CommandLine {
 
         auto* signers = app.add_subcommand("signer", "accounts and enrolment");
         signers->require_subcommand(1);
-        auto* add = command(*signers, "add", "add a signer's account", "qscd signer add anna --email anna@mail.example --phone +43123456789",
+        auto* add = command(*signers, "add", "add a signer's account",
+                            "qscd signer add anna --email anna@mail.example --phone +43123456789",
                             [this](const Options& o) { return add_signer(o, signer); });
         add->add_option("username", signer.username)->required();
         add->add_option("--email", signer.email)->required();
         add->add_option("--phone", signer.phone, "in international form")->required();
         add->add_option("--password-fd", signer.password_descriptor, "descriptor to read the password from");
-        auto* grant = command(*signers, "enrol", "grant a signer a credential; sends a code to the phone",
-                              "qscd signer enrol anna --profile qscd-totp --country AT --given-name Anna --surname Test "
-                              "--serial-number PNOAT-1 --common-name 'Anna Test' --proofing operator --terms terms.txt --officer-key key.pem",
-                              [this](const Options& o) { return enrol(o, enrolment); });
+        auto* grant = command(
+            *signers, "enrol", "grant a signer a credential; sends a code to the phone",
+            "qscd signer enrol anna --profile qscd-totp --country AT --given-name Anna --surname Test "
+            "--serial-number PNOAT-1 --common-name 'Anna Test' --proofing operator --terms terms.txt --officer-key "
+            "key.pem",
+            [this](const Options& o) { return enrol(o, enrolment); });
         grant->add_option("username", enrolment.username)->required();
         grant->add_option("--profile", enrolment.profile, "of the policy")->required();
         grant->add_option("--key", enrolment.key, "P-256, P-384, RSA-3072 or RSA-4096");
@@ -132,8 +140,10 @@ struct CommandLine {
         grant->add_option("--proofing", enrolment.proofing, "how the identity was proved")->required();
         grant->add_option("--evidence", enrolment.evidence, "file whose digest is recorded");
         grant->add_option("--terms", enrolment.terms, "the terms that the signer accepted")->required();
-        grant->add_option("--officer-key", enrolment.officer_key, "the registration officer's key, for qualified types");
-        auto* finish = command(*signers, "activate", "set the PIN, make the key and the certificate", "qscd signer activate 0123… --terms terms.txt",
+        grant->add_option("--officer-key", enrolment.officer_key,
+                          "the registration officer's key, for qualified types");
+        auto* finish = command(*signers, "activate", "set the PIN, make the key and the certificate",
+                               "qscd signer activate 0123… --terms terms.txt",
                                [this](const Options& o) { return activate(o, activation); });
         finish->add_option("enrolment", activation.enrolment)->required();
         finish->add_option("--terms", activation.terms, "the terms that the signer accepted")->required();
@@ -144,10 +154,10 @@ struct CommandLine {
         auto* credentials = app.add_subcommand("credential", "credentials of signers");
         credentials->require_subcommand(1);
         for (const bool disabled : {true, false}) {
-            auto* sub = command(*credentials, disabled ? "disable" : "enable", disabled ? "let it sign no more" : "let it sign again",
-                                "qscd credential disable 0123… --reason 'lost phone'", [this, disabled](const Options& o) {
-                                    return set_credential_status(o, credential, disabled, reason);
-                                });
+            auto* sub = command(
+                *credentials, disabled ? "disable" : "enable", disabled ? "let it sign no more" : "let it sign again",
+                "qscd credential disable 0123… --reason 'lost phone'",
+                [this, disabled](const Options& o) { return set_credential_status(o, credential, disabled, reason); });
             sub->add_option("credential", credential)->required();
             sub->add_option("--reason", reason, "for the record")->required();
         }
@@ -155,19 +165,22 @@ struct CommandLine {
         auto* clients = app.add_subcommand("client", "portals that may use the API");
         clients->require_subcommand(1);
         auto* portal = command(*clients, "add", "add a portal, or replace the signers it may act for",
-                               "qscd client add portal-1 --signer anna", [this](const Options& o) { return add_client(o, client); });
+                               "qscd client add portal-1 --signer anna",
+                               [this](const Options& o) { return add_client(o, client); });
         portal->add_option("client", client.client)->required();
         portal->add_option("--name", client.name, "as signers know it");
         portal->add_option("--redirect-uri", client.redirect_uri);
         portal->add_option("--signer", client.usernames, "a signer it may act for; repeat for more");
-        auto* token = command(*clients, "token", "a bearer token for try-outs, under a trial policy only", "qscd client token portal-1",
+        auto* token = command(*clients, "token", "a bearer token for try-outs, under a trial policy only",
+                              "qscd client token portal-1",
                               [this](const Options& o) { return issue_token(o, token_client, token_seconds); });
         token->add_option("client", token_client)->required();
         token->add_option("--seconds", token_seconds, "its life, at most a day")->check(CLI::Range(1U, 86'400U));
 
         auto* audits = app.add_subcommand("audit", "the log");
         audits->require_subcommand(1);
-        auto* list = command(*audits, "list", "the log's records", "qscd audit list --json", [this](const Options& o) { return list_records(o, audit); });
+        auto* list = command(*audits, "list", "the log's records", "qscd audit list --json",
+                             [this](const Options& o) { return list_records(o, audit); });
         list->add_option("--from", audit.from, "first sequence number");
         list->add_option("--credential", audit.credential, "records of one credential");
         list->add_flag("--closings", audit.closings, "closing records too");
@@ -176,12 +189,15 @@ struct CommandLine {
         policies->require_subcommand(1);
         command(*policies, "check", "whether a policy file is good", "qscd policy check policy.toml",
                 [this](const Options& o) { return check_policy(o, policy_file); })
-            ->add_option("file", policy_file)->required();
+            ->add_option("file", policy_file)
+            ->required();
 
-        auto* signs = command(app, "sign", "sign a file by the public API: CAdES, detached", "qscd sign contract.pdf --portal demo.json --user anna",
+        auto* signs = command(app, "sign", "sign a file by the public API: CAdES, detached",
+                              "qscd sign contract.pdf --portal demo.json --user anna",
                               [this](const Options& o) { return sign(o, signing); });
         signs->add_option("file", signing.file)->required()->check(CLI::ExistingFile);
-        signs->add_option("--portal", signing.portal, "JSON with base_url_v2, tls_ca, client_id, client_secret, trust_root");
+        signs->add_option("--portal", signing.portal,
+                          "JSON with base_url_v2, tls_ca, client_id, client_secret, trust_root");
         signs->add_option("--url", signing.url, "the API's base, ending in /csc/v2");
         signs->add_option("--tls-ca", signing.tls_ca, "PEM of the CA to trust for HTTPS");
         signs->add_option("--client", signing.client_id, "client_id");
@@ -194,7 +210,8 @@ struct CommandLine {
         signs->add_option("--hash", signing.hash, "SHA-256, SHA-384 or SHA-512");
         signs->add_option("--trust-root", signing.trust_root, "PEM of the root to verify the result with");
         signs->add_option("--out", signing.output, "default: FILE.p7s");
-        auto* verifies = command(app, "verify", "verify a detached signature", "qscd verify contract.pdf --trust-root root.pem",
+        auto* verifies = command(app, "verify", "verify a detached signature",
+                                 "qscd verify contract.pdf --trust-root root.pem",
                                  [this](const Options& o) { return verify(o, verification); });
         verifies->add_option("file", verification.file)->required()->check(CLI::ExistingFile);
         verifies->add_option("signature", verification.signature, "default: FILE.p7s");

@@ -23,14 +23,16 @@ Error error_of(unsigned status, const std::string& body) {
     const auto object = json::Object::parse(body);
     std::string error = "HTTP " + std::to_string(status), description;
     if (object) {
-        if (const auto text = object.value().optional_string("error", longest); text && text.value()) error = *text.value();
-        if (const auto text = object.value().optional_string("error_description", longest); text && text.value()) description = *text.value();
+        if (const auto text = object.value().optional_string("error", longest); text && text.value())
+            error = *text.value();
+        if (const auto text = object.value().optional_string("error_description", longest); text && text.value())
+            description = *text.value();
     }
-    const auto code = status == 503 || status == 429                     ? Errc::service_away
-                      : error == "invalid_authentication_data"           ? Errc::factors_wrong
-                      : description == "Credential locked"               ? Errc::credential_locked
-                      : error == "access_denied"                         ? Errc::access_denied
-                                                                         : Errc::internal;
+    const auto code = status == 503 || status == 429           ? Errc::service_away
+                      : error == "invalid_authentication_data" ? Errc::factors_wrong
+                      : description == "Credential locked"     ? Errc::credential_locked
+                      : error == "access_denied"               ? Errc::access_denied
+                                                               : Errc::internal;
     return {code, "the server says " + error + ": " + description};
 }
 
@@ -52,7 +54,8 @@ constexpr std::array algorithm_rows{
 
 Result<Algorithm> algorithm_for(const Credential& credential, HashAlgorithm hash) {
     for (const auto& row : algorithm_rows)
-        if (row.hash == hash && std::ranges::count(credential.algorithms, row.oid) != 0) return Algorithm{row.oid, row.scheme};
+        if (row.hash == hash && std::ranges::count(credential.algorithms, row.oid) != 0)
+            return Algorithm{row.oid, row.scheme};
     return Error{Errc::not_supported, "the credential offers no algorithm for " + std::string{row_of(hash).name}};
 }
 
@@ -89,13 +92,15 @@ Result<void> Portal::log_in(const SecretBytes& client_secret) {
 }
 
 Result<std::vector<std::string>> Portal::credentials_of(const std::string& user) {
-    QSCD_TRY(auto reply, call("credentials/list", boost::json::serialize(boost::json::object{{"userID", user}, {"onlyValid", true}})));
+    QSCD_TRY(auto reply, call("credentials/list",
+                              boost::json::serialize(boost::json::object{{"userID", user}, {"onlyValid", true}})));
     return reply->strings("credentialIDs", most, longest);
 }
 
 Result<Credential> Portal::credential(const std::string& id) {
-    QSCD_TRY(auto reply, call("credentials/info", boost::json::serialize(boost::json::object{
-                                                      {"credentialID", id}, {"certificates", "chain"}, {"authInfo", true}})));
+    QSCD_TRY(auto reply,
+             call("credentials/info", boost::json::serialize(boost::json::object{
+                                          {"credentialID", id}, {"certificates", "chain"}, {"authInfo", true}})));
     QSCD_TRY(auto key, reply->object("key"));
     QSCD_TRY(auto status, key.string("status", longest));
     QSCD_TRY(auto algorithms, key.strings("algo", most, longest));
@@ -104,7 +109,8 @@ Result<Credential> Portal::credential(const std::string& id) {
     QSCD_TRY(auto auth, reply->object("auth"));
     QSCD_TRY(auto mode, auth.string("mode", longest));
     if (mode != "explicit")
-        return Error{Errc::not_supported, "credential " + id + " is used on the signer's page only (mode " + mode + ")"};
+        return Error{Errc::not_supported,
+                     "credential " + id + " is used on the signer's page only (mode " + mode + ")"};
     QSCD_TRY(auto objects, auth.objects("objects", most));
     Credential out{id, status == "enabled", std::move(algorithms), {}, {}};
     for (const auto& text : chain) {
@@ -131,26 +137,29 @@ Result<void> Portal::challenge(const Credential& credential, const std::string& 
     return success();
 }
 
-Result<SecretBytes> Portal::authorise(const Credential& credential, const DtbsR& hash, const std::vector<Answer>& answers) {
+Result<SecretBytes> Portal::authorise(const Credential& credential, const DtbsR& hash,
+                                      const std::vector<Answer>& answers) {
     boost::json::array data;
     for (const auto& each : answers) data.push_back({{"id", each.id}, {"value", text_of(each.value.reveal())}});
-    QSCD_TRY(auto reply, call("credentials/authorize",
-                              boost::json::serialize(boost::json::object{{"credentialID", credential.id},
-                                                                         {"numSignatures", 1},
-                                                                         {"hashes", boost::json::array{to_base64(hash.bytes())}},
-                                                                         {"hashAlgorithmOID", row_of(hash.algorithm()).oid},
-                                                                         {"authData", std::move(data)}})));
+    QSCD_TRY(auto reply, call("credentials/authorize", boost::json::serialize(boost::json::object{
+                                                           {"credentialID", credential.id},
+                                                           {"numSignatures", 1},
+                                                           {"hashes", boost::json::array{to_base64(hash.bytes())}},
+                                                           {"hashAlgorithmOID", row_of(hash.algorithm()).oid},
+                                                           {"authData", std::move(data)}})));
     return reply->secret("SAD", longest);
 }
 
-Result<Bytes> Portal::sign(const Credential& credential, const SecretBytes& sad, const DtbsR& hash, std::string_view algorithm) {
-    QSCD_TRY(auto reply, call("signatures/signHash",
-                              boost::json::serialize(boost::json::object{{"credentialID", credential.id},
-                                                                         {"SAD", text_of(sad.reveal())},
-                                                                         {"hashes", boost::json::array{to_base64(hash.bytes())}},
-                                                                         {"hashAlgorithmOID", row_of(hash.algorithm()).oid},
-                                                                         {"signAlgo", algorithm}}),
-                              {{"Idempotency-Key", to_hex(random_bytes(16))}}));
+Result<Bytes> Portal::sign(const Credential& credential, const SecretBytes& sad, const DtbsR& hash,
+                           std::string_view algorithm) {
+    QSCD_TRY(auto reply,
+             call("signatures/signHash",
+                  boost::json::serialize(boost::json::object{{"credentialID", credential.id},
+                                                             {"SAD", text_of(sad.reveal())},
+                                                             {"hashes", boost::json::array{to_base64(hash.bytes())}},
+                                                             {"hashAlgorithmOID", row_of(hash.algorithm()).oid},
+                                                             {"signAlgo", algorithm}}),
+                  {{"Idempotency-Key", to_hex(random_bytes(16))}}));
     QSCD_TRY(auto signatures, reply->strings("signatures", most, longest));
     const auto value = signatures.size() == 1 ? from_base64(signatures[0]) : std::nullopt;
     if (!value) return Error{Errc::internal, "the server did not answer one signature in base64"};

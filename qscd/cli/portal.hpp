@@ -14,7 +14,7 @@
 namespace qscd::cli {
 
 struct PortalSettings {
-    std::string base_url;                 // ending in /csc/v2
+    std::string base_url;  // ending in /csc/v2
     std::filesystem::path tls_ca;
     std::string client_id;
 };
@@ -44,7 +44,8 @@ public:
         SecretBytes value;
     };
     Result<SecretBytes> authorise(const Credential& credential, const DtbsR& hash, const std::vector<Answer>& answers);
-    Result<Bytes> sign(const Credential& credential, const SecretBytes& sad, const DtbsR& hash, std::string_view algorithm);
+    Result<Bytes> sign(const Credential& credential, const SecretBytes& sad, const DtbsR& hash,
+                       std::string_view algorithm);
 
 private:
     explicit Portal(net::Client client, std::string base_path, PortalSettings settings)

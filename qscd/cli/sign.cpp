@@ -55,7 +55,8 @@ Result<std::vector<Portal::Answer>> factors(Portal& portal, const Credential& cr
         } else if (factor.type != "Password") {
             return Error{Errc::not_supported, "factor " + factor.id + " of type " + factor.type};
         }
-        QSCD_TRY(auto value, secret(factor.id == "PIN" ? settings.pin_descriptor : settings.code_descriptor, factor.label));
+        QSCD_TRY(auto value,
+                 secret(factor.id == "PIN" ? settings.pin_descriptor : settings.code_descriptor, factor.label));
         answers.push_back({factor.id, std::move(value)});
     }
     return answers;
@@ -85,7 +86,8 @@ Result<void> sign(const Options& options, SignSettings settings) {
     auto id = settings.credential;
     if (id.empty()) {
         QSCD_TRY(auto ids, portal.credentials_of(settings.user));
-        if (ids.empty()) return Error{Errc::parameter_invalid, settings.user + " has no credential", {"string", "userID"}};
+        if (ids.empty())
+            return Error{Errc::parameter_invalid, settings.user + " has no credential", {"string", "userID"}};
         id = ids.front();
     }
     QSCD_TRY(auto credential, portal.credential(id));
@@ -95,7 +97,8 @@ Result<void> sign(const Options& options, SignSettings settings) {
 
     const auto now = process_clock().now();
     QSCD_TRY(auto attributes, ades::make_signed_attributes(content, credential.chain.front(), now, algorithm));
-    say(options, "signing " + settings.file.string() + " (" + settings.hash + " " + to_hex(content).substr(0, 16) + "…) with credential " + id);
+    say(options, "signing " + settings.file.string() + " (" + settings.hash + " " + to_hex(content).substr(0, 16) +
+                     "…) with credential " + id);
     QSCD_TRY(auto answers, factors(portal, credential, attributes.to_be_signed(), settings));
     QSCD_TRY(auto sad, portal.authorise(credential, attributes.to_be_signed(), answers));
     say(options, "authorised; asking for the signature");
@@ -109,20 +112,27 @@ Result<void> sign(const Options& options, SignSettings settings) {
     }
     QSCD_TRY(write_file(settings.output, text_of(cms)));
     answer(options, "wrote " + settings.output.string() + ": " + verdict,
-           {{"file", settings.file.string()}, {"signature", settings.output.string()}, {"credentialID", id},
-            {"verified", !settings.trust_root.empty()}, {"report", verdict}});
+           {{"file", settings.file.string()},
+            {"signature", settings.output.string()},
+            {"credentialID", id},
+            {"verified", !settings.trust_root.empty()},
+            {"report", verdict}});
     return success();
 }
 
 Result<void> verify(const Options& options, const VerifySettings& settings) {
-    const auto path = settings.signature.empty() ? std::filesystem::path{settings.file.string() + ".p7s"} : settings.signature;
+    const auto path = settings.signature.empty() ? std::filesystem::path{settings.file.string() + ".p7s"}
+                                                 : settings.signature;
     QSCD_TRY(auto cms, read_file(path));
     QSCD_TRY(auto trust, trust_in(settings.trust_root));
     QSCD_TRY(auto verified, ades::verify(view_of(cms), ades::content_in_file(settings.file), trust));
     QSCD_TRY(auto report, describe_verified(verified));
     answer(options, "good signature: " + report + "\nrevocation was not looked at",
-           {{"good", true}, {"level", verified.level}, {"signer", verified.signer},
-            {"signing_time", iso8601(verified.signing_time)}, {"revocation", "not checked"}});
+           {{"good", true},
+            {"level", verified.level},
+            {"signer", verified.signer},
+            {"signing_time", iso8601(verified.signing_time)},
+            {"revocation", "not checked"}});
     return success();
 }
 

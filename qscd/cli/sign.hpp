@@ -7,8 +7,8 @@
 namespace qscd::cli {
 
 struct SignSettings {
-    std::filesystem::path file, output;      // output: FILE.p7s when empty
-    std::filesystem::path portal;            // JSON with base_url_v2, tls_ca, client_id, trust_root; other options win
+    std::filesystem::path file, output;  // output: FILE.p7s when empty
+    std::filesystem::path portal;        // JSON with base_url_v2, tls_ca, client_id, trust_root; other options win
     std::string url, client_id, user, credential;
     std::filesystem::path tls_ca, trust_root;
     int client_secret_descriptor = -1, token_descriptor = -1, pin_descriptor = -1, code_descriptor = -1;

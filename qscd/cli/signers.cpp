@@ -16,7 +16,8 @@ std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
 template <class Id>
 Result<std::string> id_in(const std::string& text, std::string_view name) {
     const auto id = Id::from_hex(text);
-    if (!id) return Error{Errc::parameter_invalid, text + " is not a " + std::string{name}, {"string", std::string{name}}};
+    if (!id)
+        return Error{Errc::parameter_invalid, text + " is not a " + std::string{name}, {"string", std::string{name}}};
     return string_of(id->bytes());
 }
 
@@ -73,9 +74,10 @@ Result<void> enrol(const Options& options, const Enrol& wanted) {
         // What the officer signs is what he is shown, parsed from the very bytes.
         QSCD_TRY(auto grant, protocol::grant_in(view_of(created.grant_body())));
         if (wanted.officer_key.empty())
-            return Error{Errc::access_denied, "profile " + wanted.profile + " needs a registration officer: give --officer-key"};
-        say(options, "the registration officer approves: " + grant.subject.common_name + ", " + grant.subject.serial_number +
-                         ", profile " + grant.profile + ", phone " + grant.phone);
+            return Error{Errc::access_denied,
+                         "profile " + wanted.profile + " needs a registration officer: give --officer-key"};
+        say(options, "the registration officer approves: " + grant.subject.common_name + ", " +
+                         grant.subject.serial_number + ", profile " + grant.profile + ", phone " + grant.phone);
         QSCD_TRY(auto pem, read_file(wanted.officer_key));
         QSCD_TRY(auto key, private_key_from_pem(pem));
         wipe(pem);
@@ -89,8 +91,10 @@ Result<void> enrol(const Options& options, const Enrol& wanted) {
     *begin.mutable_begin_enrolment()->mutable_grant() = granted.paper();
     QSCD_TRY(auto state, local.ask<pb::EnrolmentState>("samd", begin));
     const auto enrolment = to_hex(view_of(created.enrolment()));
-    answer(options, "enrolment " + enrolment + ": a code was sent to the signer's phone\nnext: qscd signer activate " + enrolment,
-           {{"enrolment", enrolment}, {"credential", to_hex(view_of(state.credential()))}, {"state", state.state()}});
+    answer(
+        options,
+        "enrolment " + enrolment + ": a code was sent to the signer's phone\nnext: qscd signer activate " + enrolment,
+        {{"enrolment", enrolment}, {"credential", to_hex(view_of(state.credential()))}, {"state", state.state()}});
     return success();
 }
 
@@ -146,15 +150,19 @@ Result<void> activate(const Options& options, const Activate& wanted) {
     boost::json::object object{{"credential", credential}, {"state", "active"}};
     if (set && !set.value().totp_secret().empty()) {
         const auto secret_text = to_base32(view_of(set.value().totp_secret()));
-        lines += "\nauthenticator app, shown once: secret " + secret_text + ", " + std::to_string(set.value().totp_digits()) +
-                 " digits, every " + std::to_string(set.value().totp_period()) + " s";
-        object["totp"] = {{"secret_base32", secret_text}, {"digits", set.value().totp_digits()}, {"period", set.value().totp_period()}};
+        lines += "\nauthenticator app, shown once: secret " + secret_text + ", " +
+                 std::to_string(set.value().totp_digits()) + " digits, every " +
+                 std::to_string(set.value().totp_period()) + " s";
+        object["totp"] = {{"secret_base32", secret_text},
+                          {"digits", set.value().totp_digits()},
+                          {"period", set.value().totp_period()}};
     }
     answer(options, lines, object);
     return success();
 }
 
-Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled, const std::string& reason) {
+Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled,
+                                   const std::string& reason) {
     QSCD_TRY(auto local, Local::open(options));
     QSCD_TRY(auto id, id_in<CredentialId>(credential, "credentialID"));
     pb::SamRequest request;

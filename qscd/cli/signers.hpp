@@ -15,8 +15,9 @@ Result<void> add_signer(const Options& options, const AddSigner& wanted);
 struct Enrol {
     std::string username, profile, key = "P-256";
     std::string country, given_name, surname, serial_number, common_name;
-    std::string proofing, evidence;         // method, and a file whose digest is recorded; may be empty
-    std::filesystem::path officer_key, terms;  // the officer's key for qualified types; the terms that the signer accepted
+    std::string proofing, evidence;  // method, and a file whose digest is recorded; may be empty
+    std::filesystem::path officer_key,
+        terms;  // the officer's key for qualified types; the terms that the signer accepted
 };
 // Request, acceptance, Grant, reservation; the code goes to the signer's phone. Answers the enrolment.
 Result<void> enrol(const Options& options, const Enrol& wanted);
@@ -30,6 +31,7 @@ struct Activate {
 // PIN and code, key, KeyProof, certificate, activation. Answers the credential and, once, the app's secret.
 Result<void> activate(const Options& options, const Activate& wanted);
 
-Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled, const std::string& reason);
+Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled,
+                                   const std::string& reason);
 
 }  // namespace qscd::cli

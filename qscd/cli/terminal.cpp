@@ -55,7 +55,8 @@ void answer(const Options& options, std::string_view lines, const boost::json::o
 
 int fail(const Options& options, const Error& error) {
     if (options.json)
-        std::cout << boost::json::serialize(boost::json::object{{"error", name_of(error.code)}, {"detail", describe(error)}})
+        std::cout << boost::json::serialize(
+                         boost::json::object{{"error", name_of(error.code)}, {"detail", describe(error)}})
                   << std::endl;
     std::cerr << "qscd: " << describe(error) << std::endl;
     return static_cast<int>(exit_code_of(error.code));
@@ -64,15 +65,18 @@ int fail(const Options& options, const Error& error) {
 Result<SecretBytes> secret(int descriptor, std::string_view prompt) {
     if (descriptor >= 0) return line_of(descriptor);
     const Descriptor terminal{::open("/dev/tty", O_RDWR | O_CLOEXEC)};
-    if (!terminal) return Error{Errc::configuration, std::string{prompt} + ": no terminal to ask at; give a file descriptor"};
+    if (!terminal)
+        return Error{Errc::configuration, std::string{prompt} + ": no terminal to ask at; give a file descriptor"};
     termios before{};
-    if (::tcgetattr(terminal.get(), &before) != 0) return Error{Errc::configuration, "the terminal cannot hide what is typed"};
+    if (::tcgetattr(terminal.get(), &before) != 0)
+        return Error{Errc::configuration, "the terminal cannot hide what is typed"};
     auto silent = before;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     ::tcsetattr(terminal.get(), TCSAFLUSH, &silent);
     const auto text = std::string{prompt} + ": ";
     const bool asked = ::write(terminal.get(), text.data(), text.size()) >= 0;
-    auto out = asked ? line_of(terminal.get()) : Result<SecretBytes>{Error{Errc::configuration, "the terminal is gone"}};
+    auto out = asked ? line_of(terminal.get())
+                     : Result<SecretBytes>{Error{Errc::configuration, "the terminal is gone"}};
     ::tcsetattr(terminal.get(), TCSAFLUSH, &before);
     std::ignore = ::write(terminal.get(), "\n", 1);
     return out;

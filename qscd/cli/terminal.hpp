@@ -5,8 +5,8 @@
 #include <boost/json/object.hpp>
 #include <filesystem>
 
-#include "base/secret.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 
 namespace qscd::cli {
 

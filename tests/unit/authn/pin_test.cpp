@@ -39,8 +39,10 @@ TEST(Pin, AUTHN_05_TheSamePinOnTwoCredentialsGivesDifferentInputs) {
     const auto salt = random_fixed<PinSalt>();
     const auto anna = random_fixed<CredentialId>(), boris = random_fixed<CredentialId>();
     const auto policy = sha256(view_of("policy"));
-    EXPECT_TRUE(pin.verifier_input(view_of("k"), anna, salt, policy) == pin.verifier_input(view_of("k"), anna, salt, policy));
-    EXPECT_FALSE(pin.verifier_input(view_of("k"), anna, salt, policy) == pin.verifier_input(view_of("k"), boris, salt, policy));
+    EXPECT_TRUE(pin.verifier_input(view_of("k"), anna, salt, policy) ==
+                pin.verifier_input(view_of("k"), anna, salt, policy));
+    EXPECT_FALSE(pin.verifier_input(view_of("k"), anna, salt, policy) ==
+                 pin.verifier_input(view_of("k"), boris, salt, policy));
     EXPECT_FALSE(pin.verifier_input(view_of("k"), anna, salt, policy) ==
                  pin.verifier_input(view_of("k"), anna, random_fixed<PinSalt>(), policy));
 }

@@ -34,8 +34,10 @@ TEST(Totp, AUTHN_23_DriftIsBoundedOnBothSides) {
     TotpRules rules = rfc_rules;
     rules.tolerance_steps = 1;
     const std::int64_t step_begins = 1111111080;  // of the code 07081804
-    for (const auto [offset, accepted] : {std::pair{-31, false}, {-30, true}, {0, true}, {29, true}, {59, true}, {60, false}})
-        EXPECT_EQ(bool(matching_step(rfc_secret, SecretBytes{"07081804"}, rules, from_unix(step_begins + offset), -1)), accepted)
+    for (const auto [offset, accepted] :
+         {std::pair{-31, false}, {-30, true}, {0, true}, {29, true}, {59, true}, {60, false}})
+        EXPECT_EQ(bool(matching_step(rfc_secret, SecretBytes{"07081804"}, rules, from_unix(step_begins + offset), -1)),
+                  accepted)
             << offset;
 }
 

@@ -7,7 +7,8 @@ namespace qscd::store {
 namespace {
 
 struct DatabaseTest : ::testing::Test {
-    std::filesystem::path folder = std::filesystem::temp_directory_path() / ("qscd-database-" + std::to_string(getpid()));
+    std::filesystem::path folder = std::filesystem::temp_directory_path() /
+                                   ("qscd-database-" + std::to_string(getpid()));
     std::unique_ptr<Database> database;
     void SetUp() override {
         std::filesystem::create_directories(folder);
@@ -20,7 +21,10 @@ struct DatabaseTest : ::testing::Test {
 
 TEST_F(DatabaseTest, GivesBackWhatWasStored) {
     const Bytes bytes{0, 1, 255, 0};
-    ASSERT_EQ(database->execute("INSERT INTO t VALUES ($1, $2, $3)", {std::int64_t{1} << 40, std::string{"Anna"}, bytes}).value(), 1u);
+    ASSERT_EQ(
+        database->execute("INSERT INTO t VALUES ($1, $2, $3)", {std::int64_t{1} << 40, std::string{"Anna"}, bytes})
+            .value(),
+        1u);
     ASSERT_EQ(database->execute("INSERT INTO t VALUES ($1, $2, $3)", {std::int64_t{2}, Value{}, Bytes{}}).value(), 1u);
     const auto rows = database->query("SELECT k, name, data FROM t ORDER BY k").value();
     ASSERT_EQ(rows.size(), 2u);
@@ -36,7 +40,8 @@ TEST_F(DatabaseTest, CountsTheRowsThatChanged) {
     const auto insert = "INSERT INTO t VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     EXPECT_EQ(database->execute(insert, {std::int64_t{1}, std::string{"a"}, Bytes{}}).value(), 1u);
     EXPECT_EQ(database->execute(insert, {std::int64_t{1}, std::string{"b"}, Bytes{}}).value(), 0u);
-    EXPECT_EQ(database->execute("UPDATE t SET name = $1 WHERE k = $2", {std::string{"c"}, std::int64_t{9}}).value(), 0u);
+    EXPECT_EQ(database->execute("UPDATE t SET name = $1 WHERE k = $2", {std::string{"c"}, std::int64_t{9}}).value(),
+              0u);
 }
 
 TEST_F(DatabaseTest, AnUncommittedTransactionLeavesNothing) {
@@ -59,7 +64,8 @@ TEST_F(DatabaseTest, AnErrorOfTheStoreIsAnErrorNotAnException) {
 }
 
 TEST_F(DatabaseTest, MigrationsRunOnce) {
-    const std::array steps{Migration{1, "no SQL at all"}, Migration{2, "CREATE TABLE u (k BIGINT); CREATE TABLE v (k BIGINT);"}};
+    const std::array steps{Migration{1, "no SQL at all"},
+                           Migration{2, "CREATE TABLE u (k BIGINT); CREATE TABLE v (k BIGINT);"}};
     ASSERT_TRUE(database->migrate(steps));
     ASSERT_TRUE(database->migrate(steps));
     EXPECT_TRUE(database->query("SELECT u.k FROM u, v"));

@@ -30,7 +30,9 @@ struct TokenTest : ::testing::Test {
         fs::create_directories(folder / "tokens");
         std::ofstream{folder / "softhsm2.conf"} << "directories.tokendir = " << (folder / "tokens").string()
                                                 << "\nobjectstore.backend = file\nlog.level = ERROR\n";
-        module = Module::load({library(), "", {{"SOFTHSM2_CONF", (folder / "softhsm2.conf").string()}}, folder / "tokens"}).value();
+        module = Module::load(
+                     {library(), "", {{"SOFTHSM2_CONF", (folder / "softhsm2.conf").string()}}, folder / "tokens"})
+                     .value();
         ASSERT_TRUE(module->initialise_token("anna", SecretBytes{"12345678"}, SecretBytes{"1234"}));
     }
     static void TearDownTestSuite() {
@@ -47,7 +49,8 @@ struct TokenTest : ::testing::Test {
         if (scheme == Scheme::rsa_pss) EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING);
         EVP_PKEY_CTX_set_signature_md(context.get(), EVP_get_digestbyname(row_of(dtbsr.algorithm()).name.data()));
         if (scheme == Scheme::rsa_pss) EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST);
-        return EVP_PKEY_verify(context.get(), signature.data(), signature.size(), dtbsr.bytes().data(), dtbsr.bytes().size()) == 1;
+        return EVP_PKEY_verify(context.get(), signature.data(), signature.size(), dtbsr.bytes().data(),
+                               dtbsr.bytes().size()) == 1;
     }
 };
 
@@ -57,7 +60,8 @@ struct KindCase {
 };
 struct EveryKind : TokenTest, ::testing::WithParamInterface<KindCase> {};
 INSTANTIATE_TEST_SUITE_P(, EveryKind,
-                         ::testing::Values(KindCase{KeyKind::p256, {Scheme::ecdsa}}, KindCase{KeyKind::p384, {Scheme::ecdsa}},
+                         ::testing::Values(KindCase{KeyKind::p256, {Scheme::ecdsa}},
+                                           KindCase{KeyKind::p384, {Scheme::ecdsa}},
                                            KindCase{KeyKind::rsa3072, {Scheme::rsa_pkcs1, Scheme::rsa_pss}},
                                            KindCase{KeyKind::rsa4096, {Scheme::rsa_pkcs1, Scheme::rsa_pss}}),
                          [](const auto& test) { return "Kind" + std::to_string(static_cast<int>(test.param.kind)); });
@@ -69,7 +73,8 @@ TEST_P(EveryKind, QSCD_01_IsMadeInTheTokenReadBackAndSigns) {
     const auto& evidence = made.value().attributes;
     for (const auto* name : {"CKA_NEVER_EXTRACTABLE", "CKA_ALWAYS_SENSITIVE", "CKA_LOCAL", "CKA_SIGN"})
         EXPECT_TRUE(std::ranges::count(evidence, std::pair<std::string, std::string>{name, "true"})) << name;
-    for (const auto* name : {"CKA_EXTRACTABLE", "CKA_DECRYPT", "CKA_UNWRAP", "CKA_DERIVE", "CKA_MODIFIABLE", "CKA_COPYABLE"})
+    for (const auto* name :
+         {"CKA_EXTRACTABLE", "CKA_DECRYPT", "CKA_UNWRAP", "CKA_DERIVE", "CKA_MODIFIABLE", "CKA_COPYABLE"})
         EXPECT_TRUE(std::ranges::count(evidence, std::pair<std::string, std::string>{name, "false"})) << name;
     for (const auto scheme : GetParam().schemes) {
         for (const auto algorithm : {HashAlgorithm::sha256, HashAlgorithm::sha384, HashAlgorithm::sha512}) {
@@ -137,7 +142,8 @@ TEST_F(TokenTest, ManyThreadsShareThePool) {
     for (int i = 0; i < 64; ++i)
         token->sign_all(made.key, Scheme::ecdsa, {hash(), hash()}, [&](std::vector<Token::Outcome> outcomes) {
             for (const auto& outcome : outcomes)
-                if (outcome.signature && verifies(made.public_key, Scheme::ecdsa, hash(), outcome.signature.value())) ++good;
+                if (outcome.signature && verifies(made.public_key, Scheme::ecdsa, hash(), outcome.signature.value()))
+                    ++good;
             done.count_down();
         });
     done.wait();

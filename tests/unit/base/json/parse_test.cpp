@@ -78,7 +78,8 @@ const Corpus malformed[] = {
     {"UnknownEscape", R"("\x")"},
     {"SeventeenDeep", nested(17)},
     {"ManyThousandDeep", nested(100'000)},
-    {"ObjectsSeventeenDeep", [] {
+    {"ObjectsSeventeenDeep",
+     [] {
          std::string text = "1";
          for (int i = 0; i < 17; ++i) text = "{\"a\":" + text + "}";
          return text;

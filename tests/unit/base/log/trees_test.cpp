@@ -13,7 +13,8 @@ Sha256Digest by_definition(std::span<const Bytes> entries, std::uint8_t leaf, st
     if (entries.size() == 1) return sha256({ByteView{&leaf, 1}, entries[0]});
     std::size_t split = 1;
     while (split * 2 < entries.size()) split *= 2;
-    const auto left = by_definition(entries.first(split), leaf, node), right = by_definition(entries.subspan(split), leaf, node);
+    const auto left = by_definition(entries.first(split), leaf, node),
+               right = by_definition(entries.subspan(split), leaf, node);
     return sha256({ByteView{&node, 1}, left.bytes(), right.bytes()});
 }
 

@@ -40,10 +40,10 @@ TEST(ChunkedBody, API_05_OfTheLargestSizeIsReadAndOfOneByteMoreIsNot) {
 
 TEST(ChunkedBody, API_04_WithOrnamentsIsRefused) {
     for (const std::string_view bytes :
-         {"5;a=b\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n",
-          "+5\r\nhello\r\n0\r\n\r\n", "-1\r\n", "\r\n", "5\nhello\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhello\n0\r\n\r\n",
-          "5\r\nhello\r\r\n", "0\r\nX: y\r\n\r\n", "0\r\n\n", "0\n\n", "0;\r\n\r\n", "000000000\r\n\r\n", "g\r\n",
-          "10000000000000005\r\nhello\r\n0\r\n\r\n"}) {
+         {"5;a=b\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+          "0x5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "-1\r\n", "\r\n", "5\nhello\r\n",
+          "5\r\nhello0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r\r\n", "0\r\nX: y\r\n\r\n", "0\r\n\n", "0\n\n",
+          "0;\r\n\r\n", "000000000\r\n\r\n", "g\r\n", "10000000000000005\r\nhello\r\n0\r\n\r\n"}) {
         for (const std::size_t step : {1u, 3u, 99u}) {
             const auto outcome = read(bytes, 64, step);
             EXPECT_TRUE(outcome.refusal == 400 || outcome.refusal == 413) << bytes;

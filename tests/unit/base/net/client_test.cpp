@@ -27,7 +27,8 @@ Response echo(const Request& request) {
     return {200, "text/plain", request.method + " " + request.target + " " + request.body, {{"X-Seen", "yes"}}};
 }
 Endpoint to(const Server& server, const char* host = "localhost") {
-    auto out = Endpoint::from_url("https://" + std::string{host} + ":" + std::to_string(server.port()) + "/csc/v2").value();
+    auto out =
+        Endpoint::from_url("https://" + std::string{host} + ":" + std::to_string(server.port()) + "/csc/v2").value();
     out.ca_pem = certificates().ca_pem();
     return out;
 }

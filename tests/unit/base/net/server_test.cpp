@@ -33,7 +33,9 @@ public:
         if (secured) settings.tls = Tls{certificates().chain(), certificates().private_key()};
         settings.handler = [this, handler](const Request& request) {
             ++calls_;
-            return handler ? handler(request) : Response{200, "text/plain", request.method + " " + request.target + " " + request.body, {}};
+            return handler
+                       ? handler(request)
+                       : Response{200, "text/plain", request.method + " " + request.target + " " + request.body, {}};
         };
         settings.on_refusal = [](unsigned status) {
             return Response{status, "application/json", R"({"error":"refused"})", {}};
@@ -122,7 +124,10 @@ const Attack attacks[] = {
     {"TwoCodingFields", 400, head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"},
     {"QuotedCoding", 400, head("Transfer-Encoding: \"chunked\"\r\n") + "0\r\n\r\n"},
     {"EmptyCoding", 400, head("Transfer-Encoding:\r\n")},
-    {"CodingWithVerticalTab", 400, head("Transfer-Encoding: \x0b" "chunked\r\n") + "0\r\n\r\n"},
+    {"CodingWithVerticalTab", 400,
+     head("Transfer-Encoding: \x0b"
+          "chunked\r\n") +
+         "0\r\n\r\n"},
     {"ChunkedInVersion10", 400, head("Transfer-Encoding: chunked\r\n", "POST / HTTP/1.0\r\nHost: a\r\n") + "0\r\n\r\n"},
     // Chunks.
     {"ChunkExtension", 400, head("Transfer-Encoding: chunked\r\n") + "1;a=b\r\na\r\n0\r\n\r\n"},
@@ -193,7 +198,8 @@ const Attack attacks[] = {
     // Sizes.
     {"HeaderOneByteTooLarge", 431, head_of_size((8 << 10) + 1)},
     {"HeaderWithoutEnd", 431, head("").substr(0, head("").size() - 2) + "X: " + std::string(9 << 10, 'x')},
-    {"TooManyFields", 431, [] {
+    {"TooManyFields", 431,
+     [] {
          std::string fields;
          for (int i = 0; i < 64; ++i) fields += "X: y\r\n";
          return head(fields);
@@ -236,9 +242,10 @@ TEST(Server, HandsOverWhatWasAsked) {
         "POST /csc/v2/credentials/list?a=%20b&c HTTP/1.1\r\nhOST: localhost:8443\r\nAuthorization:Bearer x\r\n"
         "X-Many: \t one, two \t\r\nx-many: three\r\nContent-Length: 5\r\n\r\nhello");
     const auto response = connection.response();
-    EXPECT_EQ(response,
-              "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\nCache-Control: no-store\r\n"
-              "Connection: keep-alive\r\n\r\n{}");
+    EXPECT_EQ(
+        response,
+        "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\nCache-Control: no-store\r\n"
+        "Connection: keep-alive\r\n\r\n{}");
     EXPECT_EQ(seen.method, "POST");
     EXPECT_EQ(seen.target, "/csc/v2/credentials/list?a=%20b&c");
     EXPECT_EQ(seen.path, "/csc/v2/credentials/list");
@@ -265,9 +272,8 @@ TEST(Server, API_04_ReadsChunksHoweverTheyArrive) {
 }
 
 TEST(Server, API_05_TheLargestHeaderTargetAndBodyAreTaken) {
-    const TestServer server{{}, false, [](const Request& request) {
-                                return Response{.body = std::to_string(request.body.size())};
-                            }};
+    const TestServer server{
+        {}, false, [](const Request& request) { return Response{.body = std::to_string(request.body.size())}; }};
     RawConnection connection{server.port()};
     connection.send(head_of_size(8 << 10));
     EXPECT_EQ(status_of(connection.response()), 200u);
@@ -279,7 +285,8 @@ TEST(Server, API_05_TheLargestHeaderTargetAndBodyAreTaken) {
     EXPECT_EQ(status_of(connection.response()), 200u);
     connection.send(head("Content-Length: 1048576\r\n") + std::string(1 << 20, 'x'));
     EXPECT_TRUE(connection.response().ends_with("\r\n\r\n1048576"));
-    connection.send(head("Transfer-Encoding: chunked\r\n") + "100000\r\n" + std::string(1 << 20, 'x') + "\r\n0\r\n\r\n");
+    connection.send(head("Transfer-Encoding: chunked\r\n") + "100000\r\n" + std::string(1 << 20, 'x') +
+                    "\r\n0\r\n\r\n");
     EXPECT_TRUE(connection.response().ends_with("\r\n\r\n1048576"));
 }
 
@@ -293,7 +300,8 @@ TEST(Server, API_05_AChunkedBodyOneByteTooLargeIsRefused) {
 
 TEST(Server, API_04_PipelinedRequestsAreAnsweredInOrder) {
     const TestServer server{{}, false, [](const Request& request) {
-                                if (request.path == "/0") std::this_thread::sleep_for(50ms);  // the others could overtake
+                                if (request.path == "/0")
+                                    std::this_thread::sleep_for(50ms);  // the others could overtake
                                 return Response{.body = request.path};
                             }};
     RawConnection connection{server.port()};
@@ -306,8 +314,9 @@ TEST(Server, API_04_PipelinedRequestsAreAnsweredInOrder) {
 
 TEST(Server, API_04_ARefusalEndsThePipeline) {
     const TestServer server;
-    const auto answer = answer_to(server, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"
-                                          "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
+    const auto answer = answer_to(server,
+                                  "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"
+                                  "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_EQ(status_of(answer), 200u);
     EXPECT_NE(answer.find("HTTP/1.1 400 Bad Request"), std::string::npos);
     EXPECT_EQ(answer.find("/3"), std::string::npos);
@@ -451,8 +460,12 @@ TEST(Server, AHandlerThatThrowsIsOurFault) {
 }
 
 TEST(Server, API_04_AResponseCannotBeSplit) {
-    for (const auto& header : Headers{{"Location", "/x\r\nSet-Cookie: a=b"}, {"X\r\nY", "z"}, {"X", std::string(1, '\0')},
-                                      {"Content-Length", "7"}, {"Transfer-Encoding", "chunked"}, {"connection", "x"}}) {
+    for (const auto& header : Headers{{"Location", "/x\r\nSet-Cookie: a=b"},
+                                      {"X\r\nY", "z"},
+                                      {"X", std::string(1, '\0')},
+                                      {"Content-Length", "7"},
+                                      {"Transfer-Encoding", "chunked"},
+                                      {"connection", "x"}}) {
         const TestServer server{{}, false, [&](const Request&) { return Response{.headers = {header}}; }};
         const auto answer = answer_to(server, head("Connection: close\r\n"));
         EXPECT_EQ(status_of(answer), 500u);
@@ -642,7 +655,8 @@ TEST(TlsServer, PipelinedRequestsAndLargeBodiesPassThroughRecords) {
     std::thread sending{[&] { connection.send(bytes); }};
     sending.join();
     for (int i = 0; i < 50; ++i)
-        EXPECT_TRUE(connection.response().ends_with(" " + std::to_string(i) + std::string(static_cast<std::size_t>(i) * 1000, 'x')));
+        EXPECT_TRUE(connection.response().ends_with(" " + std::to_string(i) +
+                                                    std::string(static_cast<std::size_t>(i) * 1000, 'x')));
 }
 
 }  // namespace

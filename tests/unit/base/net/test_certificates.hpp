@@ -16,7 +16,8 @@ public:
         std::string pattern = (std::filesystem::temp_directory_path() / "qscd-net-XXXXXX").string();
         folder_ = ::mkdtemp(pattern.data());
         const auto ca_key = generate_p256(), key = generate_p256();
-        const auto ca = certificate("TEST CA", *ca_key, "TEST CA", *ca_key, 1, NID_basic_constraints, "critical,CA:TRUE");
+        const auto ca = certificate("TEST CA", *ca_key, "TEST CA", *ca_key, 1, NID_basic_constraints,
+                                    "critical,CA:TRUE");
         const auto server = certificate("localhost", *key, "TEST CA", *ca_key, 2, NID_subject_alt_name,
                                         "DNS:localhost,IP:127.0.0.1");
         put(ca_pem(), pem_of(*ca));
@@ -43,10 +44,11 @@ private:
         ASSERT_TRUE(write_file(path, text, 0600));
     }
     static void name(X509_NAME* to, const char* common_name) {
-        X509_NAME_add_entry_by_txt(to, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
+        X509_NAME_add_entry_by_txt(to, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name), -1, -1,
+                                   0);
     }
-    static X509Cert certificate(const char* subject, EVP_PKEY& key, const char* issuer, EVP_PKEY& issuer_key, long serial,
-                                int extension, const char* value) {
+    static X509Cert certificate(const char* subject, EVP_PKEY& key, const char* issuer, EVP_PKEY& issuer_key,
+                                long serial, int extension, const char* value) {
         X509Cert out{X509_new()};
         X509_set_version(out.get(), X509_VERSION_3);
         ASN1_INTEGER_set(X509_get_serialNumber(out.get()), serial);
