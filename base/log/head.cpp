@@ -42,7 +42,7 @@ Result<Head> verified_head(std::string_view text, std::string_view origin, std::
     const auto root = root_bytes ? Sha256Digest::from(*root_bytes) : std::nullopt;
     const auto prefix = std::string{dash} + std::string{key_name} + " ";
     if (failed != std::errc{} || end != size_text.data() + size_text.size() || !root || !blank.empty() ||
-        !signature_line.starts_with(prefix) || !rest.empty())
+        !signature_line.starts_with(prefix) || !rest.empty() || !text.ends_with('\n'))
         return refused("form");
     const auto signed_part = from_base64(signature_line.substr(prefix.size()));
     const auto key_id = sha256(der_of(key, i2d_PUBKEY));

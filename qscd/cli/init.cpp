@@ -11,7 +11,7 @@
 #include "policy/module_registry.hpp"
 #include "policy/policy.hpp"
 #include "qscd/cli/tls_files.hpp"
-#include "qscd/sam/module_keys.hpp"
+#include "qscd/genesis/genesis.hpp"
 
 namespace qscd::cli {
 namespace {
@@ -80,7 +80,7 @@ struct Setup {
         QSCD_TRY(auto module, module_for("samd"));
         QSCD_TRY(token(module, "qscd-signers-1"));
         QSCD_TRY(auto own, token(module, policy::sam_token));
-        QSCD_TRY(auto spki, sam::make_genesis(*own, rules.has_trial(), rules.version()));
+        QSCD_TRY(auto spki, genesis::make(*own, rules.has_trial(), rules.version()));
         QSCD_TRY(auto key, public_key_from_der(spki));
         return write_file(folder / "pki" / policy::attestation_key, pem_of_public(*key));
     }

@@ -1,4 +1,4 @@
-// The SAM's own keys in its token, one purpose each [QSCD-18], and what the token says the SAM is: the genesis.
+// The SAM's own keys at work, one purpose each [QSCD-18], and the genesis that names them.
 // Thread rules: called on the core's thread; each call waits for the module.
 #pragma once
 
@@ -8,17 +8,6 @@
 #include "protocol/record.pb.h"
 
 namespace qscd::sam {
-
-// Labels in the SAM's token.
-inline constexpr const char* cell_key_label = "K_cell";
-inline constexpr const char* pin_key_label = "K_pin";
-inline constexpr const char* attestation_key_label = "K_attest";
-inline constexpr const char* head_key_label = "head-1";
-inline constexpr const char* genesis_label = "genesis";
-
-// Makes the keys and the genesis object in a fresh token; done once, by `qscd init`. Returns the attestation key's
-// SubjectPublicKeyInfo. Errc::configuration when the token has a genesis already.
-Result<Bytes> make_genesis(hsm::Token& token, bool trial, const Sha256Digest& policy_version);
 
 class ModuleKeys {
 public:

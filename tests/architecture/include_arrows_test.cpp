@@ -27,10 +27,11 @@ const std::vector<Row> rows{
     {"ca/status", {"base", "protocol", "policy", "hsm"}},
     {"ca/tsa", {"base", "protocol", "policy", "hsm"}},
     {"qscd/gateway", {"base", "protocol", "policy"}},
-    {"qscd/sam", {"base", "protocol", "policy", "authn", "hsm"}, {"base/net"}},
+    {"qscd/genesis", {"base", "protocol", "hsm"}, {"base/net"}},
+    {"qscd/sam", {"base", "protocol", "policy", "authn", "hsm", "qscd/genesis"}, {"base/net"}},
     {"qscd/notifier", {"base", "protocol"}},
     {"qscd/supervisor", {"base", "protocol", "policy"}},
-    {"qscd/cli", {"base", "protocol", "policy", "hsm", "ca", "ades", "qscd/supervisor"}},
+    {"qscd/cli", {"base", "protocol", "policy", "hsm", "ca", "ades", "qscd/supervisor", "qscd/genesis"}},
 };
 const std::vector<std::string_view> product{"base", "protocol", "policy", "hsm", "authn", "ca", "ades", "qscd"};
 

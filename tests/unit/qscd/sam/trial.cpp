@@ -1,3 +1,4 @@
+#include "qscd/genesis/genesis.hpp"
 #include "tests/unit/qscd/sam/trial.hpp"
 
 #include <fstream>
@@ -190,7 +191,7 @@ Result<std::unique_ptr<Ledger>> Running::open_ledger() {
 }
 
 TrialSam::TrialSam() {
-    EXPECT_TRUE(make_genesis(*tokens.open("qscd-sam"), true, rules.version()));
+    EXPECT_TRUE(genesis::make(*tokens.open("qscd-sam"), true, rules.version()));
     start();
 }
 
