@@ -148,7 +148,9 @@ private:
     Step connect() {
         tcp::resolver resolver{context_};
         const auto port = std::to_string(endpoint_.port);
-        const auto [lookup_error, addresses] = co_await resolver.async_resolve(endpoint_.host, port, awaited);
+        // "localhost" is this machine, whatever a resolver may know or not know of it [RFC 6761, 6.3].
+        const std::string host = endpoint_.host == "localhost" ? "127.0.0.1" : endpoint_.host;
+        const auto [lookup_error, addresses] = co_await resolver.async_resolve(host, port, awaited);
         if (lookup_error) co_return unreachable(endpoint_, "looking up", lookup_error.message());
         tcp_stream().expires_after(timeout_);
         const auto [connect_error, where] = co_await tcp_stream().async_connect(addresses, awaited);
