@@ -5,7 +5,7 @@
 #include "ca/issuing/certificate_parts.hpp"
 #include "ca/issuing/module_claim.hpp"
 #include "ca/issuing/signed_object.hpp"
-#include "ca/issuing/subject_rules.hpp"
+#include "ca/subject/subject_rules.hpp"
 #include "protocol/message.hpp"
 
 namespace qscd::ca {

@@ -4,6 +4,7 @@
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "ca/registration/contact.hpp"
+#include "ca/subject/subject_rules.hpp"
 #include "protocol/message.hpp"
 
 namespace qscd::ca {
@@ -66,6 +67,11 @@ Result<Registration::Created> Registration::create_request(const pb::CreateReque
     if (!profile->allows(*kind)) return Error{Errc::access_denied, "the profile does not allow this kind of key"};
     if (std::ranges::count(profile->proofing(), asked.proofing()) == 0)
         return Error{Errc::access_denied, "the profile does not accept this proofing method"};
+    // Here too, and not at the CA alone: a name that cannot be certified must not cost a key.
+    const protocol::Subject subject{asked.subject().country(), asked.subject().given_name(), asked.subject().surname(),
+                                    asked.subject().serial_number(), asked.subject().common_name()};
+    if (const auto named = check_subject(subject, profile->type()); !named)
+        return invalid(named.error().detail, "object", "subject");
 
     const std::lock_guard one{one_at_a_time_};
     QSCD_TRY(const auto account, parts_.store.account(asked.username()));
@@ -77,13 +83,11 @@ Result<Registration::Created> Registration::create_request(const pb::CreateReque
     QSCD_TRY(const auto same, parts_.store.live_request(content, now));
     if (same) return Created{same->enrolment, same->grant_body, needs_officer};
 
-    const auto& subject = asked.subject();
     const protocol::Grant grant{
         .enrolment = random_fixed<EnrolmentId>(),
         .nonce = random_fixed<Nonce>(),
         .signer = account->signer,
-        .subject = {subject.country(), subject.given_name(), subject.surname(), subject.serial_number(),
-                    subject.common_name()},
+        .subject = subject,
         .profile = profile->name(),
         .policy_version = parts_.policy.version(),
         .key_kind = *kind,

@@ -21,6 +21,32 @@ Result<std::string> id_in(const std::string& text, std::string_view name) {
     return string_of(id->bytes());
 }
 
+// From factors to an active credential: key, KeyProof, certificate, receipt. Answers the credential.
+Result<std::string> certified(const Local& local, const std::string& enrolment, const pb::Paper& grant,
+                              const std::filesystem::path& certificate_file) {
+    pb::SamRequest request;
+    request.mutable_create_key()->set_enrolment(enrolment);
+    QSCD_TRY(auto proof, local.ask<pb::SignedPaper>("samd", request));
+    pb::CaRequest issue;
+    *issue.mutable_issue()->mutable_grant() = grant;
+    *issue.mutable_issue()->mutable_key_proof() = proof.paper();
+    QSCD_TRY(auto issued, local.ask<pb::IssuedCertificate>("cad", issue));
+    auto& active = *request.mutable_activate();
+    active.set_enrolment(enrolment);
+    active.set_certificate(issued.certificate());
+    QSCD_TRY(auto receipt, local.ask<pb::SignedPaper>("samd", request));
+    pb::CaRequest record;
+    *record.mutable_receipt()->mutable_receipt() = receipt.paper();
+    QSCD_TRY(local.ask<pb::Done>("cad", record));
+    if (!certificate_file.empty()) {
+        QSCD_TRY(auto certificate, certificate_from_der(view_of(issued.certificate())));
+        QSCD_TRY(write_file(certificate_file, pem_of(*certificate)));
+    }
+    pb::Receipt body;
+    if (!body.ParseFromString(receipt.paper().body())) return Error{Errc::internal, "a receipt that cannot be read"};
+    return to_hex(view_of(body.credential()));
+}
+
 }  // namespace
 
 Result<void> add_signer(const Options& options, const AddSigner& wanted) {
@@ -91,10 +117,12 @@ Result<void> enrol(const Options& options, const Enrol& wanted) {
     *begin.mutable_begin_enrolment()->mutable_grant() = granted.paper();
     QSCD_TRY(auto state, local.ask<pb::EnrolmentState>("samd", begin));
     const auto enrolment = to_hex(view_of(created.enrolment()));
-    answer(
-        options,
-        "enrolment " + enrolment + ": a code was sent to the signer's phone\nnext: qscd signer activate " + enrolment,
-        {{"enrolment", enrolment}, {"credential", to_hex(view_of(state.credential()))}, {"state", state.state()}});
+    const bool sent = state.state() == "reserved";
+    answer(options,
+           "enrolment " + enrolment +
+               (sent ? ": a code was sent to the signer's phone" : " is in state " + state.state()) +
+               (state.state() == "active" ? "" : "\nnext: qscd signer activate " + enrolment),
+           {{"enrolment", enrolment}, {"credential", to_hex(view_of(state.credential()))}, {"state", state.state()}});
     return success();
 }
 
@@ -125,39 +153,24 @@ Result<void> activate(const Options& options, const Activate& wanted) {
     // Typed again after an interruption: the factors are set already, and the next steps are the same again.
     if (!set && set.error().code != Errc::out_of_order) return set.error();
 
-    request.mutable_create_key()->set_enrolment(enrolment);
-    QSCD_TRY(auto proof, local.ask<pb::SignedPaper>("samd", request));
-    pb::CaRequest issue;
-    *issue.mutable_issue()->mutable_grant() = grant.paper();
-    *issue.mutable_issue()->mutable_key_proof() = proof.paper();
-    QSCD_TRY(auto issued, local.ask<pb::IssuedCertificate>("cad", issue));
-    auto& active = *request.mutable_activate();
-    active.set_enrolment(enrolment);
-    active.set_certificate(issued.certificate());
-    QSCD_TRY(auto receipt, local.ask<pb::SignedPaper>("samd", request));
-    pb::CaRequest record;
-    *record.mutable_receipt()->mutable_receipt() = receipt.paper();
-    QSCD_TRY(local.ask<pb::Done>("cad", record));
-
-    QSCD_TRY(auto certificate, certificate_from_der(view_of(issued.certificate())));
-    if (!wanted.certificate.empty()) {
-        QSCD_TRY(write_file(wanted.certificate, pem_of(*certificate)));
-    }
-    pb::Receipt body;
-    body.ParseFromString(receipt.paper().body());
-    const auto credential = to_hex(view_of(body.credential()));
-    std::string lines = "credential " + credential + " is active";
-    boost::json::object object{{"credential", credential}, {"state", "active"}};
+    // The app's secret is shown once, so it is shown whatever happens next.
+    std::string app;
+    boost::json::object object;
     if (set && !set.value().totp_secret().empty()) {
-        const auto secret_text = to_base32(view_of(set.value().totp_secret()));
-        lines += "\nauthenticator app, shown once: secret " + secret_text + ", " +
-                 std::to_string(set.value().totp_digits()) + " digits, every " +
-                 std::to_string(set.value().totp_period()) + " s";
-        object["totp"] = {{"secret_base32", secret_text},
-                          {"digits", set.value().totp_digits()},
-                          {"period", set.value().totp_period()}};
+        const auto text = to_base32(view_of(set.value().totp_secret()));
+        app = "authenticator app, shown once: secret " + text + ", " + std::to_string(set.value().totp_digits()) +
+              " digits, every " + std::to_string(set.value().totp_period()) + " s";
+        object["totp"] = {
+            {"secret_base32", text}, {"digits", set.value().totp_digits()}, {"period", set.value().totp_period()}};
     }
-    answer(options, lines, object);
+    auto credential = certified(local, enrolment, grant.paper(), wanted.certificate);
+    if (!credential) {
+        if (!app.empty()) say(options, app);
+        return credential.error();
+    }
+    object["credential"] = credential.value();
+    object["state"] = "active";
+    answer(options, "credential " + credential.value() + " is active" + (app.empty() ? "" : "\n" + app), object);
     return success();
 }
 

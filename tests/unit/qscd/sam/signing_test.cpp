@@ -7,8 +7,6 @@
 namespace qscd::sam {
 namespace {
 
-std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
-
 struct SigningTest : TrialSam {
     Credential credential = enrol(anna());
 

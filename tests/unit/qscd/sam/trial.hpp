@@ -124,7 +124,7 @@ struct TrialSam : ::testing::Test {
 
     // Signing. Hashes are of documents named here.
     struct Ask {
-        std::string pin = "48151623", code;
+        std::string pin = "48151623", code = {};
         std::vector<std::string> documents{"contract"};
         std::string client = "portal", held = "TOTP";
         std::vector<std::pair<std::string, std::string>> factors = {};  // when set: instead of pin and code

@@ -1,4 +1,4 @@
-#include "ca/issuing/subject_rules.hpp"
+#include "ca/subject/subject_rules.hpp"
 
 #include <array>
 
