@@ -1,5 +1,6 @@
 #include "protocol/papers.hpp"
 
+#include "base/file.hpp"
 #include "protocol/message.hpp"
 
 namespace qscd::protocol {
@@ -171,6 +172,25 @@ pb::Paper assemble(const Unsigned& paper, const Sha256Digest& key_id, Bytes sign
 void TrustedKeys::add(Issuer issuer, EvpPkey key) {
     const auto id = key_id_of(*key);
     entries_.push_back({issuer, id, std::shared_ptr<EVP_PKEY>{std::move(key)}});
+}
+
+Result<Sha256Digest> TrustedKeys::add_file(Issuer issuer, const std::filesystem::path& pem) {
+    QSCD_TRY(const auto text, read_file(pem));
+    auto key = public_key_from_pem(text);
+    if (!key) return Error{Errc::configuration, pem.string() + ": " + key.error().detail};
+    const auto id = key_id_of(*key.value());
+    add(issuer, std::move(key.value()));
+    return id;
+}
+
+Result<void> TrustedKeys::add_folder(Issuer issuer, const std::filesystem::path& folder) {
+    std::error_code failed;
+    for (const auto& file : std::filesystem::directory_iterator{folder, failed}) {
+        if (!file.path().string().ends_with(".pub.pem")) continue;
+        QSCD_TRY(add_file(issuer, file.path()));
+    }
+    if (failed) return Error{Errc::configuration, "cannot read " + folder.string() + ": " + failed.message()};
+    return success();
 }
 
 const TrustedKeys::Entry* TrustedKeys::find(ByteView key_id) const {

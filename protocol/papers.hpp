@@ -3,7 +3,7 @@
 // Thread rules: values and pure functions.
 #pragma once
 
-#include <functional>
+#include <filesystem>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -76,6 +76,8 @@ enum class Issuer { registration_officer, rule_key, attestation_key };
 class TrustedKeys {
 public:
     void add(Issuer issuer, EvpPkey key);
+    Result<Sha256Digest> add_file(Issuer issuer, const std::filesystem::path& pem);  // answers the key's id
+    Result<void> add_folder(Issuer issuer, const std::filesystem::path& folder);     // each *.pub.pem in it
     struct Entry {
         Issuer issuer;
         Sha256Digest id;

@@ -1,12 +1,9 @@
 #include "ca/issuing/ca_token.hpp"
 
-#include "base/diagnostics.hpp"
 #include "hsm/provider.hpp"
 
 namespace qscd::ca {
 namespace {
-
-constexpr unsigned sessions = 1;  // certificates are signed one at a time
 
 std::optional<KeyKind> kind_of(const EVP_PKEY& key) {
     const bool elliptic = EVP_PKEY_get_base_id(&key) == EVP_PKEY_EC;
@@ -17,25 +14,6 @@ std::optional<KeyKind> kind_of(const EVP_PKEY& key) {
 
 }  // namespace
 
-Result<void> CaToken::open() {
-    if (token_) return success();
-    if (given_up_) return *given_up_;
-    if (module_ == nullptr) {
-        QSCD_TRY(module_, hsm::Module::load(settings_.module));
-    } else {
-        QSCD_TRY(module_->reinitialise());  // a module that missed its token does not see it come back otherwise
-    }
-    QSCD_TRY(auto pin, settings_.pin());
-    auto opened = hsm::Token::open(module_, settings_.label, std::move(pin), sessions);
-    if (!opened) {
-        if (opened.error().code == Errc::configuration) given_up_ = opened.error();
-        return opened.error();
-    }
-    token_ = std::move(opened.value());
-    note("token-opened", {{"token", settings_.label}});
-    return success();
-}
-
 Result<std::shared_ptr<EVP_PKEY>> CaToken::load_key(const Authority& authority) {
     const auto* public_key = X509_get0_pubkey(&hierarchy_.issuing(authority));
     const auto kind = kind_of(*public_key);
@@ -43,7 +21,7 @@ Result<std::shared_ptr<EVP_PKEY>> CaToken::load_key(const Authority& authority) 
     auto found = token_->find_by_label(std::string{authority.key_label});
     if (!found && found.error().code == Errc::parameter_invalid)
         return Error{Errc::configuration,
-                     "the token " + settings_.label + " has no key " + std::string{authority.key_label}};
+                     "the token " + token_->label() + " has no key " + std::string{authority.key_label}};
     if (!found) return found.error();
     auto sign = [token = token_, object = found.value()](Scheme scheme, const DtbsR& dtbsr) {
         return token->sign(*object, scheme, dtbsr).signature;
@@ -56,17 +34,11 @@ Result<std::shared_ptr<EVP_PKEY>> CaToken::load_key(const Authority& authority) 
 
 Result<std::shared_ptr<EVP_PKEY>> CaToken::key_of(const Authority& authority) {
     const std::lock_guard one{lock_};
-    QSCD_TRY(open());
     auto& key = keys_[authority.key_label];
     if (!key) {
         QSCD_TRY(key, load_key(authority));
     }
     return key;
-}
-
-bool CaToken::reachable() {
-    const std::lock_guard one{lock_};
-    return open() && token_->reachable();
 }
 
 }  // namespace qscd::ca

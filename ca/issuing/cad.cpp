@@ -24,26 +24,16 @@ Result<std::unique_ptr<Hierarchy>> load_hierarchy(const policy::Deployment& depl
     return std::make_unique<Hierarchy>(Hierarchy{std::move(root), std::move(lcp), std::move(qualified)});
 }
 
-Result<void> trust(protocol::TrustedKeys& keys, protocol::Issuer issuer, const std::filesystem::path& file) {
-    QSCD_TRY(const auto pem, read_file(file));
-    QSCD_TRY(auto key, public_key_from_pem(pem));
-    keys.add(issuer, std::move(key));
-    return success();
-}
-
 // Registration officers, the RA's rule key, the SAM's attestation key: whose papers count here.
 Result<protocol::TrustedKeys> load_trusted_keys(const policy::Deployment& deployment) {
     protocol::TrustedKeys keys;
-    QSCD_TRY(trust(keys, protocol::Issuer::attestation_key, deployment.pki(policy::attestation_key)));
-    QSCD_TRY(trust(keys, protocol::Issuer::rule_key, deployment.pki(policy::rule_key)));
-    std::error_code none;
-    for (const auto& file : std::filesystem::directory_iterator{deployment.pki(policy::officer_keys), none}) {
-        if (file.path().string().ends_with(".pub.pem")) {
-            QSCD_TRY(trust(keys, protocol::Issuer::registration_officer, file.path()));
-        }
-    }
+    QSCD_TRY(keys.add_file(protocol::Issuer::attestation_key, deployment.pki(policy::attestation_key)));
+    QSCD_TRY(keys.add_file(protocol::Issuer::rule_key, deployment.pki(policy::rule_key)));
+    QSCD_TRY(keys.add_folder(protocol::Issuer::registration_officer, deployment.pki(policy::officer_keys)));
     return keys;
 }
+
+constexpr unsigned sessions = 1;  // certificates are signed one at a time
 
 class Cad : public process::Daemon {
 public:
@@ -54,13 +44,11 @@ public:
         QSCD_TRY(auto trusted, load_trusted_keys(deployment));
         QSCD_TRY(auto hierarchy, load_hierarchy(deployment));
         QSCD_TRY(auto certificates, Register::open(deployment.database("cad")));
-        CaTokenSettings token{
-            .module = {.library = deployment.library,
-                       .environment = deployment.module_environment("cad"),
-                       .durable_folder = deployment.durable_folder("cad")},
-            .label = policy::ca_token,
-            .pin = [deployment] { return deployment.token_pin(policy::ca_token); },
-        };
+        QSCD_TRY(auto module, hsm::Module::load({.library = deployment.library,
+                                                 .environment = deployment.module_environment("cad"),
+                                                 .durable_folder = deployment.durable_folder("cad")}));
+        QSCD_TRY(auto pin, deployment.token_pin(policy::ca_token));
+        QSCD_TRY(auto token, hsm::Token::open(std::move(module), policy::ca_token, std::move(pin), sessions));
         return std::unique_ptr<process::Daemon>{new Cad{std::move(policy), std::move(modules), std::move(trusted),
                                                         std::move(hierarchy), std::move(certificates), std::move(token),
                                                         deployment.pki(policy::root_crl)}};
@@ -75,7 +63,7 @@ public:
 
 private:
     Cad(policy::Policy policy, policy::ModuleRegistry modules, protocol::TrustedKeys trusted,
-        std::unique_ptr<Hierarchy> hierarchy, std::unique_ptr<Register> certificates, CaTokenSettings token,
+        std::unique_ptr<Hierarchy> hierarchy, std::unique_ptr<Register> certificates, std::unique_ptr<hsm::Token> token,
         std::filesystem::path root_crl)
         : hierarchy_(std::move(hierarchy)),
           register_(std::move(certificates)),

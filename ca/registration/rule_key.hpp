@@ -1,5 +1,4 @@
-// The RA's rule key, in the token qscd-ra by the label "rule": approves LCP requests by rule. Opened when first needed
-// and again when it was away. [CA-17] Thread rules: safe from every thread; a call may wait for the module.
+// The RA's rule key, in the token qscd-ra by the label "rule": approves LCP requests by rule. [CA-17] Thread rules: safe from every thread; a call may wait for the module.
 #pragma once
 
 #include "ca/registration/registration.hpp"
@@ -11,25 +10,18 @@ inline constexpr const char* rule_key_label = "rule";
 
 class RuleKey {
 public:
-    struct Settings {
-        hsm::ModuleSettings module;
-        std::string token;
-        std::function<Result<SecretBytes>()> pin;
-        Sha256Digest key_id;  // of the public key in pki/
-    };
-    explicit RuleKey(Settings settings) : settings_(std::move(settings)) {}
+    // `key_id` is of the public key in pki/.
+    RuleKey(std::unique_ptr<hsm::Token> token, const Sha256Digest& key_id)
+        : token_(std::move(token)), key_id_(key_id) {}
 
-    // ECDSA P-256 over SHA-256 of the message. Errors as hsm::Token has them; a wrong PIN is never tried again.
+    // ECDSA P-256 over SHA-256 of the message. Errors as hsm::Token has them.
     Result<RuleSignature> sign(ByteView message);
-    bool reachable();  // opens the token when that has not been done yet
+    bool reachable() const { return token_->reachable(); }
 
 private:
-    Result<void> open();
-    Settings settings_;
-    std::mutex lock_;
-    std::optional<Error> given_up_;
-    std::shared_ptr<hsm::Module> module_;
     std::unique_ptr<hsm::Token> token_;
+    Sha256Digest key_id_;
+    std::mutex lock_;
     std::shared_ptr<hsm::KeyObject> key_;
 };
 

@@ -12,15 +12,8 @@ namespace {
 
 Result<protocol::TrustedKeys> paper_keys(const policy::Deployment& deployment) {
     protocol::TrustedKeys keys;
-    QSCD_TRY(auto rule_pem, read_file(deployment.pki(policy::rule_key)));
-    QSCD_TRY(auto rule, public_key_from_pem(rule_pem));
-    keys.add(protocol::Issuer::rule_key, std::move(rule));
-    std::error_code error;
-    for (const auto& file : std::filesystem::directory_iterator{deployment.pki(policy::officer_keys), error}) {
-        QSCD_TRY(auto pem, read_file(file.path()));
-        QSCD_TRY(auto key, public_key_from_pem(pem));
-        keys.add(protocol::Issuer::registration_officer, std::move(key));
-    }
+    QSCD_TRY(keys.add_file(protocol::Issuer::rule_key, deployment.pki(policy::rule_key)));
+    QSCD_TRY(keys.add_folder(protocol::Issuer::registration_officer, deployment.pki(policy::officer_keys)));
     return keys;
 }
 

@@ -1,5 +1,7 @@
 #include "tests/integration/cast.hpp"
 
+#include "tests/integration/secrets_check.hpp"
+
 namespace qscd::integration {
 namespace {
 
@@ -33,7 +35,10 @@ bool Cast::serves() const {
 }
 
 void Stage::SetUp() { the_cast = std::make_unique<Cast>(with_rsa_); }
-void Stage::TearDown() { the_cast.reset(); }
+void Stage::TearDown() {
+    if (the_cast) expect_no_secret_was_written(the_cast->deployment);
+    the_cast.reset();
+}
 Cast& Stage::cast() {
     require(the_cast != nullptr, "the deployment was not made");
     return *the_cast;

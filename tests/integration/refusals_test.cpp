@@ -20,13 +20,24 @@ constexpr const char* unknown_credential = "00112233445566778899aabbccddeeff";
 
 std::string name_of_case(const auto& info) { return info.param.name; }
 
-Change set(const char* name, bj::value value) {
-    return [=](bj::object& body) { body[name] = value; };
+template <class Value>
+bj::value json_of(const Value& value) {
+    if constexpr (std::is_same_v<Value, std::string>) return bj::string(value.data(), value.size());
+    else return value;
 }
+template <class Value>
+Change set(const char* name, const Value& value) {
+    return [name, set = json_of(value)](bj::object& body) { body[name] = set; };
+}
+Change set(const char* name, const char* value) { return set(name, std::string{value}); }
 Change remove(const char* name) {
     return [=](bj::object& body) { body.erase(name); };
 }
-bj::object factor(const char* id, bj::value value) { return {{"id", id}, {"value", std::move(value)}}; }
+template <class Value>
+bj::object factor(const std::string& id, const Value& value) {
+    return {{"id", id}, {"value", json_of(value)}};
+}
+bj::object factor(const std::string& id, const char* value) { return factor(id, std::string{value}); }
 std::string base64(std::size_t size) { return to_base64(Bytes(size, 7)); }
 bj::array many_hashes(unsigned count) {
     std::vector<Bytes> out;
@@ -125,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         AuthoriseCase{"FactorWithoutId", set("authData", bj::array{bj::object{{"value", "1"}}}), invalid("authData")},
         AuthoriseCase{"FactorValueNumber", set("authData", bj::array{factor("PIN", 27348101)}), invalid("authData")},
         AuthoriseCase{"FactorValueTooLong", set("authData", bj::array{factor("PIN", std::string(65, '1'))}), invalid("authData")},
-        AuthoriseCase{"FactorIdTooLong", set("authData", bj::array{factor(std::string(33, 'P').c_str(), "1")}), invalid("authData")},
+        AuthoriseCase{"FactorIdTooLong", set("authData", bj::array{factor(std::string(33, 'P'), "1")}), invalid("authData")},
         AuthoriseCase{"FactorsTooMany", set("authData", bj::array(9, bj::value(factor("PIN", "1")))), invalid("authData")},
         AuthoriseCase{"DescriptionTooLong", set("description", std::string(501, 'd')), invalid("description")},
         AuthoriseCase{"ClientDataNumber", set("clientData", 5), invalid("clientData")},
@@ -289,9 +300,7 @@ INSTANTIATE_TEST_SUITE_P(
         SignCase{"ModeNumber", set("operationMode", 5), invalid("operationMode")},
         SignCase{"ClientDataObject", set("clientData", bj::object{}), invalid("clientData")},
         SignCase{"IdempotencyKeyTooLong", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", std::string(129, 'k')}}},
-        SignCase{"IdempotencyKeyWithBlank", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", "a b"}}},
-        SignCase{"IdempotencyKeyTwice", [](bj::object&) {}, invalid("Idempotency-Key"),
-                 {{"Idempotency-Key", "a"}, {"Idempotency-Key", "a"}}}),
+        SignCase{"IdempotencyKeyWithBlank", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", "a b"}}}),
     name_of_case<testing::TestParamInfo<SignCase>>);
 
 TEST(SadToken, IsRefusedWhenItWasUsed) {

@@ -25,16 +25,16 @@ public:
     // The module is closed again: whoever is tested opens it for itself.
     std::vector<Bytes> make_keys(KeyKind kind, const std::vector<std::string>& labels) const {
         const auto loaded = hsm::Module::load(module()).value();
-        EXPECT_TRUE(loaded->initialise_token(label_, SecretBytes{"so-12345678"}, pin().value()));
-        const auto token = hsm::Token::open(loaded, label_, pin().value(), 1).value();
+        EXPECT_TRUE(loaded->initialise_token(label_, SecretBytes{"so-12345678"}, pin()));
+        const auto token = hsm::Token::open(loaded, label_, pin(), 1).value();
         std::vector<Bytes> out;
         for (const auto& each : labels)
             out.push_back(token->generate(kind, random_fixed<CkaId>(), each).value().public_key);
         return out;
     }
-    Result<SecretBytes> pin() const { return SecretBytes{pin_}; }
-    void change_pin(std::string pin) { pin_ = std::move(pin); }
-    const std::string& label() const { return label_; }
+    std::unique_ptr<hsm::Token> open() const {
+        return hsm::Token::open(hsm::Module::load(module()).value(), label_, pin(), 1).value();
+    }
     void go_away() const { std::filesystem::rename(folder_ / "tokens", folder_ / "away"); }
     void come_back() const { std::filesystem::rename(folder_ / "away", folder_ / "tokens"); }
 
@@ -48,8 +48,9 @@ public:
     }
 
 private:
+    static SecretBytes pin() { return SecretBytes{"12345678"}; }
     Folder folder_;
-    std::string label_, pin_ = "12345678";
+    std::string label_;
 };
 
 }  // namespace qscd::ca

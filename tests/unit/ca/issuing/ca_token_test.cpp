@@ -21,8 +21,7 @@ struct CaTokenTest : ::testing::Test {
         };
         ca.pki.hierarchy.lcp = issuing(made[0]);
         ca.pki.hierarchy.qualified = issuing(made[1]);
-        keys = std::make_unique<CaToken>(CaTokenSettings{token.module(), token.label(), [this] { return token.pin(); }},
-                                         ca.pki.hierarchy);
+        keys = std::make_unique<CaToken>(token.open(), ca.pki.hierarchy);
         ca.keys = [this](const Authority& authority) { return keys->key_of(authority); };
     }
 };
@@ -52,7 +51,9 @@ TEST_F(CaTokenTest, ATokenThatGoesAwayComesBackWithoutARestart) {
 }
 
 TEST_F(CaTokenTest, ATokenThatIsAwayAtTheStartIsOpenedLater) {
+    keys.reset();
     token.go_away();
+    keys = std::make_unique<CaToken>(token.open(), ca.pki.hierarchy);
     const auto away = keys->key_of(authority_for(false));
     ASSERT_FALSE(away);
     EXPECT_EQ(away.error().code, Errc::token_away) << describe(away.error());
@@ -60,16 +61,6 @@ TEST_F(CaTokenTest, ATokenThatIsAwayAtTheStartIsOpenedLater) {
     token.come_back();
     EXPECT_TRUE(TrialToken::soon([&] { return keys->key_of(authority_for(false)).has_value(); }));
     EXPECT_TRUE(ca.issue(ca.enrolment("lcp")));
-}
-
-TEST_F(CaTokenTest, AWrongPinIsNotTriedAgain) {
-    token.change_pin("87654321");
-    const auto refused = keys->key_of(authority_for(true));
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, Errc::configuration) << describe(refused.error());
-    token.change_pin("12345678");
-    EXPECT_FALSE(keys->key_of(authority_for(true)));  // until somebody restarts the daemon
-    EXPECT_FALSE(keys->reachable());
 }
 
 TEST_F(CaTokenTest, AKeyThatIsNotThereIsAMistakeOfTheDeployment) {

@@ -12,8 +12,7 @@ struct RuleKeyTest : ::testing::Test {
 
     void SetUp() override {
         public_key = public_key_from_der(token.make_keys(KeyKind::p256, {rule_key_label}).front()).value();
-        rule = std::make_unique<RuleKey>(RuleKey::Settings{
-            token.module(), token.label(), [this] { return token.pin(); }, protocol::key_id_of(*public_key)});
+        rule = std::make_unique<RuleKey>(token.open(), protocol::key_id_of(*public_key));
     }
 };
 
@@ -33,15 +32,6 @@ TEST_F(RuleKeyTest, ComesBackWithItsToken) {
     EXPECT_FALSE(rule->reachable());
     token.come_back();
     EXPECT_TRUE(TrialToken::soon([&] { return rule->sign(view_of("a Grant")).has_value(); }));
-}
-
-TEST_F(RuleKeyTest, AWrongPinIsNotTriedAgain) {
-    token.change_pin("87654321");
-    EXPECT_FALSE(rule->sign(view_of("a Grant")));
-    token.change_pin("12345678");
-    const auto refused = rule->sign(view_of("a Grant"));
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, Errc::configuration) << describe(refused.error());
 }
 
 }  // namespace

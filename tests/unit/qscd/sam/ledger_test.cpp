@@ -13,14 +13,11 @@ using store::of;
 struct LedgerTest : ::testing::Test {
     TrialModule tokens;
     FixedClock clock{noon};
-    std::unique_ptr<hsm::Token> token = tokens.open("qscd-sam");
+    std::unique_ptr<hsm::Token> token = tokens.open_sam(sha256(view_of("policy")));
     std::unique_ptr<store::Database> database;
     std::unique_ptr<Ledger> ledger;
 
-    LedgerTest() {
-        EXPECT_TRUE(genesis::make(*token, true, sha256(view_of("policy"))));
-        reopen();
-    }
+    LedgerTest() { reopen(); }
     Result<std::unique_ptr<Ledger>> try_open() {
         ledger.reset();
         database = store::Database::open(tokens.folder / "samd.sqlite").value();

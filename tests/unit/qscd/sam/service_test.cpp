@@ -280,8 +280,9 @@ TEST_F(CoreTest, SAM_24_AnotherOwnersWriteEndsThisOne) {
     in_store([&](Ledger& ledger) { ledger.record({Event::refused, "somebody else", credential.id}); });
     next_step();
     EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::store_away);
-    EXPECT_TRUE(running->lost);
     EXPECT_FALSE(authorise(credential, {.code = code(credential)})) << "nothing more from this one";
+    running->core->stop();
+    EXPECT_TRUE(running->lost);
     stop();
     start();
     EXPECT_TRUE(authorise(credential, {.code = code(credential)})) << "the next start reads what is true";
