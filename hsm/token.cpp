@@ -5,7 +5,6 @@
 #include <future>
 #include <mutex>
 #include <openssl/ecdsa.h>
-#include <tuple>
 
 #include "base/diagnostics.hpp"
 #include "base/openssl.hpp"
@@ -73,11 +72,16 @@ struct Token::Pool {
     std::atomic<bool> reachable = true;
     bool refused = false;  // a wrong PIN is never tried again: tokens lock
     std::vector<std::thread> threads;
+    Session kept{module, label, pin};  // the keeper's, never used for signing: it keeps the login alive
     std::thread keeper;
 
-    void start(unsigned count) {
+    // The keeper's session is probed before any other thread works: a search beside a module that writes its first
+    // objects has been seen to fail their making.
+    Result<void> start(unsigned count) {
+        auto there = watch(probe(kept));
         for (unsigned i = 0; i < count; ++i) threads.emplace_back([this] { serve(); });
         keeper = std::thread{[this] { keep(); }};
+        return there;
     }
 
     ~Pool() {
@@ -141,8 +145,6 @@ struct Token::Pool {
     }
 
     void keep() {
-        Session session{module, label, pin};  // never used for signing: it keeps the login alive
-        std::ignore = watch(probe(session));  // what it found stands in `reachable`
         auto pause = first_pause;
         std::unique_lock guard{lock};
         while (!stopping) {
@@ -152,8 +154,8 @@ struct Token::Pool {
                 continue;
             }
             guard.unlock();
-            auto back = probe(session);
-            if (!back && module->reinitialise()) back = probe(session);
+            auto back = probe(kept);
+            if (!back && module->reinitialise()) back = probe(kept);
             guard.lock();
             if (back) {
                 reachable = true;
@@ -177,15 +179,8 @@ Result<std::unique_ptr<Token>> Token::open(std::shared_ptr<Module> module, std::
                                            unsigned threads) {
     std::unique_ptr<Token> out{new Token{std::move(module), std::move(label)}};
     out->pool_ = std::make_unique<Pool>(out->module_, out->label_, std::move(pin));
-    {
-        Session first{out->module_, out->label_, out->pool_->pin};
-        const auto there = out->pool_->probe(first);
-        if (!there && there.error().code == Errc::configuration) {
-            out->pool_->start(0);  // so that it can be joined
-            return there.error();
-        }
-    }
-    out->pool_->start(threads);
+    const auto there = out->pool_->start(threads);
+    if (!there && there.error().code == Errc::configuration) return there.error();
     return out;
 }
 

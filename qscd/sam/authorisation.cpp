@@ -35,7 +35,8 @@ Result<void> admissible(const cell::Credential& cell, const policy::Profile& pro
     if (static_cast<unsigned>(cell.otp_failures_size()) >= profile.otp_failures_a_day() || !has_room_for_sad(cell, now))
         return Error{Errc::too_many_requests};
     const auto held = held_factor_of(cell);
-    if (request.factors.size() != 2 || value_of(request, policy::Factor::pin) == nullptr || value_of(request, held) == nullptr)
+    if (request.factors.size() != 2 || value_of(request, policy::Factor::pin) == nullptr ||
+        value_of(request, held) == nullptr)
         return wrong_factors();
     return success();
 }
@@ -61,7 +62,8 @@ void Authorisation::open_challenge(Ledger& ledger, std::shared_ptr<ChallengeRequ
     const auto* profile = sam_.policy.find(cell.profile());
     if (const auto use = usable(cell, now); !use) return refused(use.error());
     if (profile == nullptr || !profile->allows(policy::Mode::explicit_mode)) return refused({Errc::access_denied});
-    if (held_factor_of(cell) != policy::Factor::sms || request->factor != policy::row_of(policy::Factor::sms).name || !profile->sms())
+    if (held_factor_of(cell) != policy::Factor::sms || request->factor != policy::row_of(policy::Factor::sms).name ||
+        !profile->sms())
         return refused({Errc::parameter_invalid, "", {"string", "authObjectID"}});
     if (request->hashes.empty()) {
         if (profile->regime() != policy::Regime::trial) return refused({Errc::hashes_empty});
@@ -70,14 +72,19 @@ void Authorisation::open_challenge(Ledger& ledger, std::shared_ptr<ChallengeRequ
     }
     if (cell.pin_tries_left() == 0) return refused({Errc::credential_locked});
     forget_old_failures(cell, now);
-    if (static_cast<unsigned>(cell.otp_failures_size()) >= profile->otp_failures_a_day()) return refused({Errc::too_many_requests});
+    if (static_cast<unsigned>(cell.otp_failures_size()) >= profile->otp_failures_a_day())
+        return refused({Errc::too_many_requests});
     const auto phone = ledger.device(*DeviceId::from(view_of(cell.phone_device())));
     if (!phone || !phone.value()) return refused({Errc::internal, "the credential's phone is not there"});
 
     auto opened = sam::open_challenge(cell, sam_.process_key, *profile->sms(), request->client, request->hashes, now);
     ledger.put(cell);
-    ledger.record({Event::challenge_opened, request->client.text(), request->credential, "ok",
-                   {{"factor", request->factor}, {"hashes", std::to_string(request->hashes.size())},
+    ledger.record({Event::challenge_opened,
+                   request->client.text(),
+                   request->credential,
+                   "ok",
+                   {{"factor", request->factor},
+                    {"hashes", std::to_string(request->hashes.size())},
                     {"document_code", opened.document_code}}});
     auto text = std::make_shared<SecretBytes>(std::move(opened.text));
     sam_.core->after_commit([this, number = phone.value()->phone(), text, life = profile->sms()->life, reply](
@@ -103,7 +110,10 @@ void Authorisation::spend(Ledger& ledger, std::shared_ptr<Attempt> attempt) {
     const auto& request = *attempt->request;
     const auto now = sam_.clock.now();
     const auto refused = [&](const Error& error) {
-        ledger.record({Event::refused, request.client.text(), request.credential, std::string{name_of(error.code)},
+        ledger.record({Event::refused,
+                       request.client.text(),
+                       request.credential,
+                       std::string{name_of(error.code)},
                        {{"request", "authorize"}}});
         finish(ledger, attempt, error);
     };
@@ -124,7 +134,10 @@ void Authorisation::spend(Ledger& ledger, std::shared_ptr<Attempt> attempt) {
     if (attempt->held_factor_right) cell.set_pin_tries_left(cell.pin_tries_left() - 1);
     else cell.add_otp_failures(unix_seconds(now));
     ledger.put(cell);
-    ledger.record({Event::factors_spent, request.client.text(), request.credential, "ok",
+    ledger.record({Event::factors_spent,
+                   request.client.text(),
+                   request.credential,
+                   "ok",
                    {{"hashes", std::to_string(request.hashes.size())}}});
     sam_.core->after_commit([this, attempt](Ledger& after, const Result<void>& committed) {
         if (!committed) return finish(after, attempt, committed.error());
@@ -142,7 +155,8 @@ bool Authorisation::held_factor_is_right(Ledger& ledger, cell::Credential& cell,
     auto device = *found.value();
     const authn::TotpRules rules{std::chrono::seconds{device.totp_period()}, device.totp_digits(),
                                  profile.totp()->tolerance_steps};
-    const auto step = authn::matching_step(SecretBytes{device.totp_secret()}, value.value, rules, now, device.last_step());
+    const auto step = authn::matching_step(SecretBytes{device.totp_secret()}, value.value, rules, now,
+                                           device.last_step());
     if (!step) return false;
     device.set_last_step(*step);  // one for all credentials of the device [AUTHN-16]
     device.set_confirmed(true);
@@ -154,7 +168,8 @@ bool Authorisation::held_factor_is_right(Ledger& ledger, cell::Credential& cell,
 void Authorisation::compare(Ledger& ledger, const std::shared_ptr<Attempt>& attempt) {
     const auto& request = *attempt->request;
     auto found = ledger.credential(request.credential);
-    if (!found || !found.value()) return finish(ledger, attempt, Error{Errc::internal, "the cell is not there any more"});
+    if (!found || !found.value())
+        return finish(ledger, attempt, Error{Errc::internal, "the cell is not there any more"});
     auto& cell = *found.value();
     const auto& pin_value = value_of(request, policy::Factor::pin)->value;
     const auto& rules = attempt->profile->pin();
@@ -171,17 +186,25 @@ void Authorisation::compare(Ledger& ledger, const std::shared_ptr<Attempt>& atte
             cell.set_pin_tries_left(cell.pin_tries_left() + 1);
             ledger.put(cell);
         }
-        ledger.record({Event::refused, request.client.text(), request.credential, std::string{name_of(mac.error().code)},
+        ledger.record({Event::refused,
+                       request.client.text(),
+                       request.credential,
+                       std::string{name_of(mac.error().code)},
                        {{"request", "authorize"}}});
         return finish(ledger, attempt, mac.error());
     }
     const bool right = evaluated && equal_in_constant_time(mac.value(), view_of(cell.pin_verifier()));
     if (!right) {
         const bool blocked = attempt->held_factor_right && cell.pin_tries_left() == 0;
-        ledger.record({Event::authorisation_failed, request.client.text(), request.credential,
-                       std::string{name_of(Errc::factors_wrong)}, {}, attempt->held_factor_right ? "PIN" : "held factor"});
+        ledger.record({Event::authorisation_failed,
+                       request.client.text(),
+                       request.credential,
+                       std::string{name_of(Errc::factors_wrong)},
+                       {},
+                       attempt->held_factor_right ? "PIN" : "held factor"});
         if (blocked)
-            ledger.record({Event::credential_blocked, "samd", request.credential, "ok", {{"reason", "wrong PINs in a row"}}});
+            ledger.record(
+                {Event::credential_blocked, "samd", request.credential, "ok", {{"reason", "wrong PINs in a row"}}});
         return finish(ledger, attempt, wrong_factors());
     }
     const auto now = sam_.clock.now();
@@ -191,7 +214,10 @@ void Authorisation::compare(Ledger& ledger, const std::shared_ptr<Attempt>& atte
     forget_old_sads(cell, now);
     auto sad = issue_sad(cell, request.client, request.hashes, now + life);
     ledger.put(cell);
-    ledger.record({Event::authorised, request.client.text(), request.credential, "ok",
+    ledger.record({Event::authorised,
+                   request.client.text(),
+                   request.credential,
+                   "ok",
                    {{"hashes", std::to_string(request.hashes.size())},
                     {"hash_set", hash_set_of(request.hashes).hex()},
                     {"factors", "PIN AND " + std::string{policy::row_of(held_factor_of(cell)).name}}}});
@@ -201,8 +227,9 @@ void Authorisation::compare(Ledger& ledger, const std::shared_ptr<Attempt>& atte
 // Step 8: answer after the commit, and let the next attempt on this credential begin.
 void Authorisation::finish(Ledger&, const std::shared_ptr<Attempt>& attempt, const Result<AuthorisedSad>& result) {
     auto kept = std::make_shared<Result<AuthorisedSad>>(
-        result ? Result<AuthorisedSad>{AuthorisedSad{SecretBytes{result.value().sad.reveal()}, result.value().expires_in}}
-               : Result<AuthorisedSad>{result.error()});
+        result
+            ? Result<AuthorisedSad>{AuthorisedSad{SecretBytes{result.value().sad.reveal()}, result.value().expires_in}}
+            : Result<AuthorisedSad>{result.error()});
     sam_.core->after_commit([this, attempt, kept](Ledger& after, const Result<void>& committed) {
         if (committed) attempt->reply(*kept);
         else attempt->reply(committed.error());

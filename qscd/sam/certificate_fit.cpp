@@ -6,6 +6,8 @@
 namespace qscd::sam {
 namespace {
 
+constexpr std::chrono::seconds clock_skew{60};
+
 Error refused(std::string_view what) { return {Errc::paper_refused, "certificate: " + std::string{what}}; }
 
 // The one value of an attribute, as UTF-8; empty when it is not there once.
@@ -28,25 +30,27 @@ TimePoint time_of(const ASN1_TIME* time) {
 
 }  // namespace
 
-Result<TimePoint> certificate_fits(ByteView der, const std::vector<X509Cert>& issuers, ByteView public_key,
+Result<TimePoint> certificate_fits(ByteView der, const X509& issuer, ByteView public_key,
                                    const protocol::Subject& subject, TimePoint now) {
     QSCD_TRY(auto certificate, certificate_from_der(der));
-    const bool issued = std::ranges::any_of(issuers, [&](const X509Cert& issuer) {
-        return X509_check_issued(issuer.get(), certificate.get()) == X509_V_OK &&
-               X509_verify(certificate.get(), X509_get0_pubkey(issuer.get())) == 1;
-    });
+    auto* by = const_cast<X509*>(&issuer);
+    const bool issued = X509_check_issued(by, certificate.get()) == X509_V_OK &&
+                        X509_verify(certificate.get(), X509_get0_pubkey(by)) == 1;
     ERR_clear_error();
-    if (!issued) return refused("not issued by one of our issuing CAs");
+    if (!issued) return refused("not issued by the CA for its kind");
     if (!std::ranges::equal(der_of(*X509_get0_pubkey(certificate.get()), i2d_PUBKEY), public_key))
         return refused("another public key");
     const auto& name = *X509_get_subject_name(certificate.get());
-    const protocol::Subject named{attribute(name, NID_countryName), attribute(name, NID_givenName), attribute(name, NID_surname),
-                                  attribute(name, NID_serialNumber), attribute(name, NID_commonName)};
-    const auto texts = {&subject.country, &subject.given_name, &subject.surname, &subject.serial_number, &subject.common_name};
+    const protocol::Subject named{attribute(name, NID_countryName), attribute(name, NID_givenName),
+                                  attribute(name, NID_surname), attribute(name, NID_serialNumber),
+                                  attribute(name, NID_commonName)};
+    const auto texts = {&subject.country, &subject.given_name, &subject.surname, &subject.serial_number,
+                        &subject.common_name};
     const auto entries = std::ranges::count_if(texts, [](const std::string* text) { return !text->empty(); });
     if (named != subject || X509_NAME_entry_count(&name) != entries) return refused("another subject");
     const auto not_after = time_of(X509_get0_notAfter(certificate.get()));
     if (now >= not_after) return refused("expired");
+    if (time_of(X509_get0_notBefore(certificate.get())) > now + clock_skew) return refused("not valid yet");
     return not_after;
 }
 

@@ -7,8 +7,14 @@
 
 namespace qscd::sam {
 
-// The end of its validity. Errc::paper_refused: not issued by a pinned issuer, another key, another subject, expired.
-Result<TimePoint> certificate_fits(ByteView der, const std::vector<X509Cert>& issuers, ByteView public_key,
+// The issuing CAs, each under the pinned root. A certificate of one kind by the other's issuer is no certificate of ours.
+struct IssuingCas {
+    X509Cert lcp, qualified;
+    const X509& issuer_of(bool qualified_type) const { return qualified_type ? *qualified : *lcp; }
+};
+
+// The end of its validity. Errc::paper_refused: not issued by this issuer, another key, another subject, not valid now.
+Result<TimePoint> certificate_fits(ByteView der, const X509& issuer, ByteView public_key,
                                    const protocol::Subject& subject, TimePoint now);
 
 }  // namespace qscd::sam

@@ -43,7 +43,8 @@ Sha256Digest hash_set_of(const std::vector<DtbsR>& hashes) {
 std::string document_code(const Nonce& nonce, const std::vector<DtbsR>& hashes) {
     const auto count = hashes.size();
     const std::array<std::uint8_t, 5> head{static_cast<std::uint8_t>(hashes.front().algorithm()),
-                                           static_cast<std::uint8_t>(count >> 24), static_cast<std::uint8_t>(count >> 16),
+                                           static_cast<std::uint8_t>(count >> 24),
+                                           static_cast<std::uint8_t>(count >> 16),
                                            static_cast<std::uint8_t>(count >> 8), static_cast<std::uint8_t>(count)};
     const auto digest = sha256({view_of("doc/v1"), nonce.bytes(), head, sorted_hashes(hashes)});
     std::uint64_t bits = 0;

@@ -32,7 +32,7 @@ Sha256Digest hash_set_of(const std::vector<DtbsR>& hashes);
 std::string document_code(const Nonce& nonce, const std::vector<DtbsR>& hashes);
 
 struct OpenedChallenge {
-    SecretBytes text;  // the message, with the code in it
+    SecretBytes text;           // the message, with the code in it
     std::string document_code;  // empty without hashes
 };
 // Replaces any open challenge of the cell. `hashes` may be empty: then the message says that no documents are named.

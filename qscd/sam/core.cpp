@@ -5,8 +5,9 @@
 namespace qscd::sam {
 namespace {
 
-constexpr std::chrono::seconds silence{60};           // then a closing record is signed: silence is evidence too
-constexpr std::chrono::milliseconds retry_pause{500};  // between attempts to open the ledger
+constexpr std::chrono::seconds silence{60};            // then a closing record is signed: silence is evidence too
+constexpr std::chrono::milliseconds retry_pause{500};  // between attempts to open the ledger while a token is away
+constexpr std::chrono::seconds sealed_pause{30};       // and otherwise
 
 const Error ended{Errc::service_away, "the SAM stops"};
 
@@ -37,7 +38,9 @@ void Core::post(Step step, Refusal refused) {
     refused(ended);
 }
 
-void Core::after_commit(std::function<void(Ledger&, const Result<void>&)> action) { after_.push_back(std::move(action)); }
+void Core::after_commit(std::function<void(Ledger&, const Result<void>&)> action) {
+    after_.push_back(std::move(action));
+}
 
 Result<void> Core::condition() const {
     const std::lock_guard guard{lock_};
@@ -48,13 +51,15 @@ Result<void> Core::opened() {
     if (ledger_) return success();
     const auto now = std::chrono::steady_clock::now();
     if (now < next_attempt_) return condition();
-    next_attempt_ = now + retry_pause;
     auto ledger = open_();
     {
         const std::lock_guard guard{lock_};
         condition_ = ledger ? Result<void>{success()} : Result<void>{ledger.error()};
     }
     if (!ledger) {
+        // A token may be back at any moment; a store that does not match its head waits for people.
+        next_attempt_ = std::chrono::steady_clock::now() +
+                        (ledger.error().code == Errc::token_away ? retry_pause : sealed_pause);
         note(Level::alarm, "ledger-closed", {{"reason", describe(ledger.error())}});
         return ledger.error();
     }
@@ -78,6 +83,7 @@ void Core::loop() {
 }
 
 void Core::serve() {
+    run({});
     while (!lost_) {
         std::deque<Waiting> steps;
         bool last = false;
@@ -90,9 +96,11 @@ void Core::serve() {
         }
         run(std::move(steps));
         if (last) return;
-        if (ledger_ && !lost_ && std::chrono::steady_clock::now() >= last_head_ + silence) {  // also while only questions come
+        if (ledger_ && !lost_ &&
+            std::chrono::steady_clock::now() >= last_head_ + silence) {  // also while only questions come
             last_head_ = std::chrono::steady_clock::now();
-            if (const auto closed = ledger_->commit(); !closed && closed.error().code == Errc::store_away) return fatal_(closed.error());
+            if (const auto closed = ledger_->commit(); !closed && closed.error().code == Errc::store_away)
+                return fatal_(closed.error());
         }
     }
 }

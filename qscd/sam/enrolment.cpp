@@ -76,7 +76,8 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         return refused({Errc::paper_refused, "the Grant was made under another policy"});
     if (grant.value().issuer() == protocol::Issuer::rule_key && profile->type() != policy::CertificateType::lcp)
         return refused({Errc::paper_refused, "the rule key grants LCP only"});
-    const auto factors = policy::FactorExpression::pin_and(granted.app_device ? policy::Factor::totp : policy::Factor::sms);
+    const auto factors = policy::FactorExpression::pin_and(granted.app_device ? policy::Factor::totp
+                                                                              : policy::Factor::sms);
     if (!profile->allows(granted.key_kind) || !profile->allows(*factors) || granted.app_device == granted.phone_device)
         return refused({Errc::paper_refused, "the Grant does not fit its profile"});
 
@@ -110,7 +111,8 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         if (!std::ranges::equal(view_of(cell.grant_digest()), grant.value().digest().bytes()))
             return refused({Errc::paper_refused, "another Grant with this enrolment"});
         if (cell.state() != Credential::RESERVED && cell.state() != Credential::FACTORS)
-            return answer_after_commit<EnrolmentStatus>(sam_, {id_of(cell), state_name(cell.state())}, std::move(reply));
+            return answer_after_commit<EnrolmentStatus>(sam_, {id_of(cell), state_name(cell.state())},
+                                                        std::move(reply));
     } else {
         cell.set_id(string_of(random_fixed<CredentialId>().bytes()));
         cell.set_signer(string_of(granted.signer.bytes()));
@@ -146,10 +148,15 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
     expected.set_tries_left(code_tries);
     cell.set_state(Credential::RESERVED);
     ledger.put(cell);
-    ledger.record({Event::grant_accepted, actor, id_of(cell), "ok",
-                   {{"enrolment", granted.enrolment.hex()}, {"grant", grant.value().digest().hex()},
-                    {"profile", granted.profile},
-                    {"granted_by", grant.value().issuer() == protocol::Issuer::rule_key ? "rule key" : "registration officer"}}});
+    ledger.record(
+        {Event::grant_accepted,
+         actor,
+         id_of(cell),
+         "ok",
+         {{"enrolment", granted.enrolment.hex()},
+          {"grant", grant.value().digest().hex()},
+          {"profile", granted.profile},
+          {"granted_by", grant.value().issuer() == protocol::Issuer::rule_key ? "rule key" : "registration officer"}}});
     std::string text = "Your code to set up your signing key: ";
     text.reserve(text.size() + code.size());
     text += text_of(code.reveal());
@@ -177,11 +184,13 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
     if (cell.state() != Credential::RESERVED) return refused(out_of_order(cell), id);
     const auto* profile = sam_.policy.find(cell.profile());
     if (profile == nullptr) return refused({Errc::internal, "the policy has no profile " + cell.profile()}, id);
-    auto pin = authn::Pin::from(SecretBytes{request->pin.reveal()}, profile->pin().min_digits, profile->pin().max_digits);
+    auto pin = authn::Pin::from(SecretBytes{request->pin.reveal()}, profile->pin().min_digits,
+                                profile->pin().max_digits);
     if (!pin) return refused(pin.error(), id);
 
     auto& code = *cell.mutable_code();
-    const bool live = code.process() == sam_.process_key.process() && now < from_unix(code.expires_at()) && code.tries_left() > 0;
+    const bool live = code.process() == sam_.process_key.process() && now < from_unix(code.expires_at()) &&
+                      code.tries_left() > 0;
     if (live) code.set_tries_left(code.tries_left() - 1);
     const bool right = live && equal_in_constant_time(sam_.process_key.mac(request->enrolment.bytes(), request->code),
                                                       view_of(code.verifier()));
@@ -208,7 +217,8 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
     FactorsAnswer answer{SecretBytes{std::string_view{}}, 0, 0};
     if (held_factor_of(cell) == policy::Factor::totp) {
         auto device = ledger.device(*DeviceId::from(view_of(cell.app_device())));
-        if (!device || !device.value()) return refused({Errc::internal, "the authenticator app's cell is not there"}, id);
+        if (!device || !device.value())
+            return refused({Errc::internal, "the authenticator app's cell is not there"}, id);
         auto& app = *device.value();
         if (!app.confirmed()) {  // made here, shown once; again only while no code of it was ever accepted [AUTHN-22]
             answer = {SecretBytes{ByteView{random_bytes(authn::totp_secret_size)}},
@@ -222,7 +232,10 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
         }
     }
     ledger.put(cell);
-    ledger.record({Event::factors_set, actor, id, "ok",
+    ledger.record({Event::factors_set,
+                   actor,
+                   id,
+                   "ok",
                    {{"factors", "PIN AND " + std::string{policy::row_of(held_factor_of(cell)).name}},
                     {"acceptance", request->acceptance.hex()}}});
     answer_after_commit<FactorsAnswer>(sam_, std::move(answer), std::move(reply));
@@ -236,7 +249,8 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
     if (!cell.key_proof().empty()) return answer_after_commit<pb::Paper>(sam_, paper_in(cell.key_proof()), reply);
     // Intended, and nobody makes it: the last attempt failed. What it may have left in the token goes first.
     const bool again = cell.state() == Credential::KEY_INTENDED && !makers_.contains(id);
-    if (cell.state() != Credential::FACTORS && !again) return refuse(sam_, ledger, actor, id, "create-key", out_of_order(cell), reply);
+    if (cell.state() != Credential::FACTORS && !again)
+        return refuse(sam_, ledger, actor, id, "create-key", out_of_order(cell), reply);
     cell.set_state(Credential::KEY_INTENDED);
     ledger.put(cell);
     const auto cka_id = *CkaId::from(view_of(cell.cka_id()));
@@ -248,24 +262,26 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
         makers_.emplace(id, [this, id, cka_id, kind, again, reply] {  // generating RSA takes up to seconds
             auto& token = sam_.signer_token;
             const auto clean = again ? token.destroy(cka_id) : success();
-            auto key = std::make_shared<Result<hsm::GeneratedKey>>(
-                clean ? token.generate(kind, cka_id, cka_id.hex()) : Result<hsm::GeneratedKey>{clean.error()});
+            auto key = std::make_shared<Result<hsm::GeneratedKey>>(clean ? token.generate(kind, cka_id, cka_id.hex())
+                                                                         : Result<hsm::GeneratedKey>{clean.error()});
             sam_.core->post([this, id, key, reply](Ledger& after) { record_key(after, id, std::move(*key), reply); },
                             [reply](const Error& error) { reply(error); });
         });
     });
 }
 
-void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key, const Reply<pb::Paper>& reply) {
+void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key,
+                           const Reply<pb::Paper>& reply) {
     const auto maker = makers_.find(id);  // its last act was to post this step
     maker->second.join();
     makers_.erase(maker);
     auto found = ledger.credential(id);
     if (!found || !found.value()) return reply(Error{Errc::internal, "the cell is not there any more"});
     auto& cell = *found.value();
-    const auto back = [&](const Error& error) {  // the intent stays; the next attempt clears the token and makes another key
-        refuse(sam_, ledger, actor, id, "create-key", error, reply);
-    };
+    const auto back =
+        [&](const Error& error) {  // the intent stays; the next attempt clears the token and makes another key
+            refuse(sam_, ledger, actor, id, "create-key", error, reply);
+        };
     if (!key) return back(key.error());
     if (ledger.key_is_known(sha256(key.value().public_key))) {  // [QSCD-09]
         note(Level::alarm, "token-repeated-a-key", {{"credential", id.hex()}});
@@ -280,15 +296,18 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
         attribute.set_value(value);
     }
     const auto enrolment = *EnrolmentId::from(view_of(cell.enrolment()));
-    auto proof = ledger.keys().attest(protocol::to_paper(protocol::KeyProof{
-        *Sha256Digest::from(view_of(cell.grant_digest())), enrolment, id, static_cast<KeyKind>(cell.key_kind()),
-        key.value().public_key, sam_.module_entry, key.value().attributes, *Sha256Digest::from(view_of(cell.acceptance())),
-        sam_.clock.now()}));
+    auto proof = ledger.keys().attest(protocol::to_paper(
+        protocol::KeyProof{*Sha256Digest::from(view_of(cell.grant_digest())), enrolment, id,
+                           static_cast<KeyKind>(cell.key_kind()), key.value().public_key, sam_.module_entry,
+                           key.value().attributes, *Sha256Digest::from(view_of(cell.acceptance())), sam_.clock.now()}));
     if (!proof) return back(proof.error());
     cell.set_key_proof(string_of(protocol::encode(proof.value())));
     cell.set_state(Credential::KEY);
     ledger.put(cell);
-    ledger.record({Event::key_created, "samd", id, "ok",
+    ledger.record({Event::key_created,
+                   "samd",
+                   id,
+                   "ok",
                    {{"public_key", sha256(key.value().public_key).hex()}, {"cka_id", key.value().key->id().hex()}}});
     answer_after_commit<pb::Paper>(sam_, std::move(proof.value()), reply);
 }
@@ -307,10 +326,14 @@ void Enrolment::activate(Ledger& ledger, const CertificateRequest& request, Repl
     if (cell.state() != Credential::KEY) return refused(out_of_order(cell));
     const auto grant = grant_of(cell);
     if (!grant) return refused(grant.error());
-    const auto fit = certificate_fits(request.certificate, sam_.issuers, view_of(cell.public_key()), grant.value().subject, sam_.clock.now());
+    const auto* profile = sam_.policy.find(cell.profile());
+    if (profile == nullptr) return refused({Errc::internal, "the policy has no profile " + cell.profile()});
+    const auto& issuer = sam_.issuers.issuer_of(policy::is_qualified(profile->type()));
+    const auto fit = certificate_fits(request.certificate, issuer, view_of(cell.public_key()), grant.value().subject,
+                                      sam_.clock.now());
     if (!fit) return refused(fit.error());
-    auto receipt = ledger.keys().attest(protocol::to_paper(
-        protocol::Receipt{request.enrolment, id, sha256(request.certificate), sam_.clock.now()}));
+    auto receipt = ledger.keys().attest(
+        protocol::to_paper(protocol::Receipt{request.enrolment, id, sha256(request.certificate), sam_.clock.now()}));
     if (!receipt) return refused(receipt.error());
     cell.set_certificate(string_of(request.certificate));
     cell.set_not_after(unix_seconds(fit.value()));
@@ -318,6 +341,13 @@ void Enrolment::activate(Ledger& ledger, const CertificateRequest& request, Repl
     cell.clear_grant();
     cell.set_state(Credential::ACTIVE);
     ledger.put(cell);
+    if (!cell.app_device()
+             .empty()) {  // whoever got this far has seen the app's secret: it is not shown again [AUTHN-22]
+        auto app = ledger.device(*DeviceId::from(view_of(cell.app_device())));
+        if (!app || !app.value()) return refused({Errc::internal, "the authenticator app's cell is not there"});
+        app.value()->set_confirmed(true);
+        ledger.put(*app.value());
+    }
     ledger.record({Event::credential_active, actor, id, "ok", {{"certificate", sha256(request.certificate).hex()}}});
     answer_after_commit<pb::Paper>(sam_, std::move(receipt.value()), std::move(reply));
 }

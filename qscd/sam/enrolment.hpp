@@ -43,7 +43,8 @@ public:
     Result<void> sweep(Ledger& ledger);
 
 private:
-    void record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key, const Reply<pb::Paper>& reply);
+    void record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key,
+                    const Reply<pb::Paper>& reply);
     Result<protocol::Grant> grant_of(const cell::Credential& cell) const;
 
     const Sam& sam_;

@@ -7,11 +7,29 @@
 namespace qscd::sam {
 
 enum class Event {
-    genesis, started, stopped, closing,
-    grant_accepted, code_wrong, factors_set, key_intended, key_created, key_swept, credential_active,
-    credential_disabled, credential_enabled,
-    challenge_opened, factors_spent, authorised, authorisation_failed, credential_blocked,
-    sign_intent, signed_hashes, sign_failed, sign_unknown, signature_bad,
+    genesis,
+    started,
+    stopped,
+    closing,
+    grant_accepted,
+    code_wrong,
+    factors_set,
+    key_intended,
+    key_created,
+    key_swept,
+    credential_active,
+    credential_disabled,
+    credential_enabled,
+    challenge_opened,
+    factors_spent,
+    authorised,
+    authorisation_failed,
+    credential_blocked,
+    sign_intent,
+    signed_hashes,
+    sign_failed,
+    sign_unknown,
+    signature_bad,
     refused,
 };
 
@@ -46,6 +64,7 @@ inline constexpr std::array event_rows{
     EventRow{Event::refused, "refused"},
 };
 constexpr std::string_view name_of(Event event) { return event_rows[static_cast<std::size_t>(event)].name; }
-static_assert(name_of(Event::refused) == "refused" && event_rows.size() == static_cast<std::size_t>(Event::refused) + 1);
+static_assert(name_of(Event::refused) == "refused" &&
+              event_rows.size() == static_cast<std::size_t>(Event::refused) + 1);
 
 }  // namespace qscd::sam

@@ -101,7 +101,8 @@ Result<void> Ledger::load_cells() {
     for (const auto& row : rows) {
         const auto id = CellId::from(store::blob(row[2]));
         const auto digest = Sha256Digest::from(store::blob(row[5]));
-        if (!id || !digest || store::integer(row[0]) != number(leaves_.size())) return mismatch("the rows of the cells");
+        if (!id || !digest || store::integer(row[0]) != number(leaves_.size()))
+            return mismatch("the rows of the cells");
         leaves_.push_back({static_cast<CellKind>(store::integer(row[1])), *id,
                            static_cast<std::uint64_t>(store::integer(row[3])),
                            static_cast<std::uint64_t>(store::integer(row[4])), *digest});
@@ -275,7 +276,10 @@ Result<void> Ledger::commit() {
         std::ranges::copy(id.bytes(), raw.begin());
         auto sealed = seal(context(), {change.kind, raw, position, version}, change.plain);
         const auto recorded = newest.find(id);
-        Leaf leaf{change.kind, id, version, recorded != newest.end() ? recorded->second : fresh ? 0 : leaves_[position].newest,
+        Leaf leaf{change.kind, id, version,
+                  recorded != newest.end() ? recorded->second
+                  : fresh                  ? 0
+                                           : leaves_[position].newest,
                   sha256(sealed)};
         cells_.set(position, leaf_bytes(position, leaf));
         writes.push_back({position, fresh, leaf, std::move(sealed)});
@@ -313,20 +317,25 @@ Result<void> Ledger::commit() {
         for (auto& each : writes) {
             const auto at = number(each.position);
             if (each.fresh) {
-                QSCD_TRY(database_.execute("INSERT INTO cell (idx, kind, id, version, newest, digest) VALUES ($1, $2, $3, $4, $5, $6)",
-                                           {at, std::int64_t{static_cast<int>(each.leaf.kind)}, store::of(each.leaf.id.bytes()),
-                                            number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes())}));
+                QSCD_TRY(database_.execute(
+                    "INSERT INTO cell (idx, kind, id, version, newest, digest) VALUES ($1, $2, $3, $4, $5, $6)",
+                    {at, std::int64_t{static_cast<int>(each.leaf.kind)}, store::of(each.leaf.id.bytes()),
+                     number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes())}));
                 QSCD_TRY(database_.execute("INSERT INTO blob (idx, epoch, sealed) VALUES ($1, $2, $3)",
                                            {at, number(epoch), std::move(each.sealed)}));
                 continue;
             }
-            QSCD_TRY(auto changed, database_.execute("UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
-                                                     {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()),
-                                                      at, number(each.leaf.version - 1)}));
+            QSCD_TRY(auto changed,
+                     database_.execute(
+                         "UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
+                         {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()), at,
+                          number(each.leaf.version - 1)}));
             if (changed != 1) return Error{Errc::store_away, "another owner wrote this store"};
-            QSCD_TRY(database_.execute("UPDATE blob SET epoch = $1, sealed = $2 WHERE idx = $3", {number(epoch), std::move(each.sealed), at}));
+            QSCD_TRY(database_.execute("UPDATE blob SET epoch = $1, sealed = $2 WHERE idx = $3",
+                                       {number(epoch), std::move(each.sealed), at}));
         }
-        QSCD_TRY(database_.execute("INSERT INTO head (size, text) VALUES ($1, $2)", {number(log.size()), std::move(text.value())}));
+        QSCD_TRY(database_.execute("INSERT INTO head (size, text) VALUES ($1, $2)",
+                                   {number(log.size()), std::move(text.value())}));
         // One head a minute stays, and the newest.
         if (head_size_ != 0 && head_minute_ == unix_seconds(now) / 60) {
             QSCD_TRY(database_.execute("DELETE FROM head WHERE size = $1", {number(head_size_)}));

@@ -36,10 +36,12 @@ void forget_old_sads(cell::Credential& cell, TimePoint now) {
 }
 
 bool has_room_for_sad(const cell::Credential& cell, TimePoint now) {
-    return std::ranges::count_if(cell.sads(), [&](const auto& sad) { return from_unix(sad.expires_at()) > now; }) < live_sads_limit;
+    return std::ranges::count_if(cell.sads(), [&](const auto& sad) { return from_unix(sad.expires_at()) > now; }) <
+           live_sads_limit;
 }
 
-SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint expires) {
+SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes,
+                      TimePoint expires) {
     SecretBytes token{ByteView{random_bytes(sad_size)}};
     auto& sad = *cell.add_sads();
     sad.set_digest(string_of(sha256(token.reveal()).bytes()));
@@ -77,7 +79,8 @@ Result<Activation> SadVerifier::verify(cell::Credential& cell, const SignRequest
         const auto occurrence = std::ranges::find_if(*left.mutable_hashes(), [&](const auto& each) {
             return !each.used() && std::ranges::equal(view_of(each.hash()), hash.bytes());
         });
-        if (left.hash_algorithm() != static_cast<unsigned>(hash.algorithm()) || occurrence == left.mutable_hashes()->end())
+        if (left.hash_algorithm() != static_cast<unsigned>(hash.algorithm()) ||
+            occurrence == left.mutable_hashes()->end())
             return Error{Errc::hash_not_authorised};
         occurrence->set_used(true);
     }

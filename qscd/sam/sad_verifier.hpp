@@ -9,7 +9,7 @@
 
 namespace qscd::sam {
 
-inline constexpr int live_sads_limit = 16;  // per credential
+inline constexpr int live_sads_limit = 16;              // per credential
 inline constexpr std::chrono::seconds sad_memory{600};  // an expired one is remembered so long, to be called expired
 
 struct SignRequest {
@@ -22,7 +22,8 @@ struct SignRequest {
 };
 
 // Adds a fresh SAD token to the cell and returns it; the cell keeps a digest only.
-SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint expires);
+SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes,
+                      TimePoint expires);
 bool has_room_for_sad(const cell::Credential& cell, TimePoint now);
 void forget_old_sads(cell::Credential& cell, TimePoint now);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/policy.hpp"
+#include "qscd/sam/certificate_fit.hpp"
 #include "qscd/sam/challenge.hpp"
 #include "qscd/sam/core.hpp"
 #include "qscd/sam/messenger.hpp"
@@ -14,9 +15,10 @@ using Reply = std::function<void(const Result<T>&)>;
 struct Sam {
     Core* core;  // set once both exist
     const policy::Policy& policy;
-    const protocol::TrustedKeys& paper_keys;   // registration officers and rule key
-    const std::vector<X509Cert>& issuers;      // issuing CAs, each under the pinned root
+    const protocol::TrustedKeys& paper_keys;  // registration officers and rule key
+    const IssuingCas& issuers;
     hsm::Token& signer_token;
+    hsm::Token& own_token;  // the SAM's keys
     std::string module_entry;
     const ProcessKey& process_key;
     Messenger& messenger;
@@ -27,11 +29,15 @@ struct Sam {
 template <class T>
 void refuse(const Sam& sam, Ledger& ledger, std::string actor, std::optional<CredentialId> credential,
             std::string_view request, Error error, Reply<T> reply) {
-    ledger.record({Event::refused, std::move(actor), credential, std::string{name_of(error.code)},
+    ledger.record({Event::refused,
+                   std::move(actor),
+                   credential,
+                   std::string{name_of(error.code)},
                    {{"request", std::string{request}}}});
-    sam.core->after_commit([error = std::move(error), reply = std::move(reply)](Ledger&, const Result<void>& committed) {
-        reply(committed ? error : committed.error());
-    });
+    sam.core->after_commit(
+        [error = std::move(error), reply = std::move(reply)](Ledger&, const Result<void>& committed) {
+            reply(committed ? error : committed.error());
+        });
 }
 
 // Answers once what was staged is durable; otherwise with the reason why it is not.

@@ -18,19 +18,22 @@ Result<protocol::TrustedKeys> paper_keys(const policy::Deployment& deployment) {
 }
 
 // The issuing CAs, each checked against the root that the deployment's owner wrote.
-Result<std::vector<X509Cert>> issuers(const policy::Deployment& deployment) {
+Result<IssuingCas> issuers(const policy::Deployment& deployment) {
     QSCD_TRY(auto root_pem, read_file(deployment.pki(policy::root_certificate)));
     QSCD_TRY(auto root, certificate_from_pem(root_pem));
-    std::vector<X509Cert> out;
-    for (const auto* name : {policy::lcp_certificate, policy::qualified_certificate}) {
+    const auto under_root = [&](const char* name) -> Result<X509Cert> {
         QSCD_TRY(auto pem, read_file(deployment.pki(name)));
         QSCD_TRY(auto issuer, certificate_from_pem(pem));
         if (X509_verify(issuer.get(), X509_get0_pubkey(root.get())) != 1)
             return Error{Errc::configuration, std::string{name} + " is not issued by the root"};
-        out.push_back(std::move(issuer));
-    }
-    return out;
+        return issuer;
+    };
+    QSCD_TRY(auto lcp, under_root(policy::lcp_certificate));
+    QSCD_TRY(auto qualified, under_root(policy::qualified_certificate));
+    return IssuingCas{std::move(lcp), std::move(qualified)};
 }
+
+constexpr std::chrono::seconds signing_patience{5};  // at the end, for what the token still works on
 
 // Everything of the daemon, made in the order of its members and ended the other way round.
 class Samd : public process::Daemon {
@@ -63,33 +66,45 @@ public:
 
     void stop() override {
         server_.stop();
+        if (!service_.drain(signing_patience)) note(Level::warning, "stopped-while-signing");
         core_->post([](Ledger& ledger) { ledger.record({Event::stopped, "samd"}); }, [](const Error&) {});
         core_->stop();
     }
 
 private:
-    Samd(policy::Deployment deployment, policy::Policy rules, protocol::TrustedKeys keys, std::vector<X509Cert> authorities,
+    Samd(policy::Deployment deployment, policy::Policy rules, protocol::TrustedKeys keys, IssuingCas authorities,
          std::unique_ptr<hsm::Token> sam_token, std::unique_ptr<hsm::Token> signer_token,
          std::unique_ptr<store::Database> database)
-        : deployment_(std::move(deployment)), policy_(std::move(rules)), paper_keys_(std::move(keys)),
-          issuers_(std::move(authorities)), sam_token_(std::move(sam_token)), signer_token_(std::move(signer_token)),
-          database_(std::move(database)), notifier_("notifierd"), messenger_(notifier_),
-          sam_{nullptr, policy_, paper_keys_, issuers_, *signer_token_, deployment_.module, process_key_, messenger_,
-               process_clock()},
+        : deployment_(std::move(deployment)),
+          policy_(std::move(rules)),
+          paper_keys_(std::move(keys)),
+          issuers_(std::move(authorities)),
+          sam_token_(std::move(sam_token)),
+          signer_token_(std::move(signer_token)),
+          database_(std::move(database)),
+          notifier_("notifierd"),
+          messenger_(notifier_),
+          sam_{nullptr,      policy_,    paper_keys_,    issuers_, *signer_token_, *sam_token_, deployment_.module,
+               process_key_, messenger_, process_clock()},
           service_(sam_),
           server_([this](const std::string& role, ByteView request, const protocol::Responder& responder) {
               service_.handle(role, request, responder);
           }) {
-        core_ = std::make_unique<Core>([this] { return open(); }, [](Ledger&) {}, [](const Error& error) {
-            note(Level::alarm, "store-is-lost", {{"reason", describe(error)}});
-            ::_exit(1);  // the supervisor starts us again; the next start reads what is true
-        });
+        core_ = std::make_unique<Core>(
+            [this] { return open(); }, [](Ledger&) {},
+            [](const Error& error) {
+                note(Level::alarm, "store-is-lost", {{"reason", describe(error)}});
+                ::_exit(1);  // the supervisor starts us again; the next start reads what is true
+            });
         sam_.core = core_.get();
     }
 
     // On the core's thread. Keys first, then the state they sign for, then what the last owner left unfinished.
     Result<std::unique_ptr<Ledger>> open() {
         QSCD_TRY(auto keys, ModuleKeys::unlock(*sam_token_));
+        // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
+        if (policy_.has_trial() && !keys.genesis().trial())
+            return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
         QSCD_TRY(auto ledger, Ledger::open(*database_, std::move(keys), process_clock()));
         QSCD_TRY(service_.take_over(*ledger));
         QSCD_TRY(ledger->commit());
@@ -99,7 +114,7 @@ private:
     policy::Deployment deployment_;
     policy::Policy policy_;
     protocol::TrustedKeys paper_keys_;
-    std::vector<X509Cert> issuers_;
+    IssuingCas issuers_;
     std::unique_ptr<Core> core_;  // outlives the tokens and the key makers, whose threads still call it
     std::unique_ptr<hsm::Token> sam_token_, signer_token_;
     std::unique_ptr<store::Database> database_;

@@ -28,8 +28,7 @@ SecretBytes key_of(const SealContext& context, const CellName& name) {
     const std::array parameters{
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, sha, 0),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<std::uint8_t*>(secret.data()), secret.size()),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
-        OSSL_PARAM_construct_end()};
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()), OSSL_PARAM_construct_end()};
     if (EVP_KDF_derive(derive.get(), key.data(), key.size(), parameters.data()) != 1) std::abort();
     SecretBytes out{ByteView{key}};
     ::explicit_bzero(key.data(), key.size());
@@ -57,7 +56,8 @@ Bytes seal(const SealContext& context, const CellName& name, ByteView plain) {
     const bool good =
         EVP_EncryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.reveal().data(), out.data(), nullptr) == 1 &&
         EVP_EncryptUpdate(cipher.get(), nullptr, &size, associated.data(), static_cast<int>(associated.size())) == 1 &&
-        EVP_EncryptUpdate(cipher.get(), out.data() + nonce_size, &size, plain.data(), static_cast<int>(plain.size())) == 1 &&
+        EVP_EncryptUpdate(cipher.get(), out.data() + nonce_size, &size, plain.data(), static_cast<int>(plain.size())) ==
+            1 &&
         EVP_EncryptFinal_ex(cipher.get(), out.data() + nonce_size + plain.size(), &size) == 1 &&
         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, tag_size, out.data() + nonce_size + plain.size()) == 1;
     if (!good) std::abort();
@@ -76,7 +76,8 @@ Result<SecretBytes> unseal(const SealContext& context, const CellName& name, Byt
     const bool good =
         EVP_DecryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.reveal().data(), sealed.data(), nullptr) == 1 &&
         EVP_DecryptUpdate(cipher.get(), nullptr, &size, associated.data(), static_cast<int>(associated.size())) == 1 &&
-        EVP_DecryptUpdate(cipher.get(), plain.data(), &size, cipher_text.data(), static_cast<int>(cipher_text.size())) == 1 &&
+        EVP_DecryptUpdate(cipher.get(), plain.data(), &size, cipher_text.data(),
+                          static_cast<int>(cipher_text.size())) == 1 &&
         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, tag_size, const_cast<std::uint8_t*>(tag.data())) == 1 &&
         EVP_DecryptFinal_ex(cipher.get(), plain.data() + plain.size(), &size) == 1;
     SecretBytes out{ByteView{plain}};

@@ -99,8 +99,9 @@ Result<SignRequest> parse(pb::SignHash& in) {
     if (in.scheme() < 1 || in.scheme() > 3) return invalid("signAlgo");
     if (in.idempotency_key().size() > longest_idempotency_key) return invalid("Idempotency-Key");
     if (sad.size() > longest_sad) return invalid("SAD");
-    return SignRequest{std::move(client), credential, std::move(sad), std::move(hashes),
-                       static_cast<Scheme>(in.scheme()), in.idempotency_key()};
+    return SignRequest{
+        std::move(client),   credential, std::move(sad), std::move(hashes), static_cast<Scheme>(in.scheme()),
+        in.idempotency_key()};
 }
 
 Result<FactorsRequest> parse(pb::SetFactors& in) {
@@ -125,9 +126,11 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                                       ? "none"
                                       : pb::SamRequest::descriptor()->FindFieldByNumber(which)->name()};
         const Reply<pb::Done> reply = [responder](const Result<pb::Done>& result) { responder.fail(result.error()); };
-        return sam_.core->post([=, this](Ledger& ledger) {  // on the record, too [SAM-10]
-            refuse(sam_, ledger, role, std::nullopt, request, {Errc::access_denied, "not for " + role}, reply);
-        }, refused);
+        return sam_.core->post(
+            [=, this](Ledger& ledger) {  // on the record, too [SAM-10]
+                refuse(sam_, ledger, role, std::nullopt, request, {Errc::access_denied, "not for " + role}, reply);
+            },
+            refused);
     }
     auto message = std::make_shared<pb::SamRequest>(std::move(decoded.value()));
     // Parses here, on the channel's thread; the step gets our own type.
@@ -138,13 +141,15 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
     };
     switch (which) {
         case pb::SamRequest::kDescribe:
-            return with(id_in<CredentialId>(message->describe().credential(), "credentialID"), [=, this](Ledger& ledger, auto id) {
-                const auto cell = ledger.credential(*id);
-                if (!cell) return responder.fail(cell.error());
-                if (!cell.value()) return responder.fail(invalid("credentialID"));
-                answer_after_commit<pb::CredentialDescription>(sam_, description_of(*cell.value()),
-                                                               through<pb::CredentialDescription>(responder, std::identity{}));
-            });
+            return with(id_in<CredentialId>(message->describe().credential(), "credentialID"),
+                        [=, this](Ledger& ledger, auto id) {
+                            const auto cell = ledger.credential(*id);
+                            if (!cell) return responder.fail(cell.error());
+                            if (!cell.value()) return responder.fail(invalid("credentialID"));
+                            answer_after_commit<pb::CredentialDescription>(
+                                sam_, description_of(*cell.value()),
+                                through<pb::CredentialDescription>(responder, std::identity{}));
+                        });
         case pb::SamRequest::kList:
             return with(id_in<SignerId>(message->list().signer(), "userID"), [=](Ledger& ledger, auto id) {
                 pb::CredentialList out;
@@ -153,92 +158,108 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
             });
         case pb::SamRequest::kOpenChallenge:
             return with(parse(message->open_challenge()), [=, this](Ledger& ledger, auto request) {
-                authorisation_.open_challenge(ledger, request, through<std::chrono::seconds>(responder, [](const auto& life) {
-                    pb::ChallengeOpened out;
-                    out.set_expires_in(static_cast<unsigned>(life.count()));
-                    return out;
-                }));
+                authorisation_.open_challenge(ledger, request,
+                                              through<std::chrono::seconds>(responder, [](const auto& life) {
+                                                  pb::ChallengeOpened out;
+                                                  out.set_expires_in(static_cast<unsigned>(life.count()));
+                                                  return out;
+                                              }));
             });
         case pb::SamRequest::kAuthorise:
             return with(parse(*message->mutable_authorise()), [=, this](Ledger& ledger, auto request) {
-                authorisation_.authorise(ledger, request, through<AuthorisedSad>(responder, [](const AuthorisedSad& sad) {
-                    pb::Authorised out;
-                    out.set_sad(string_of(sad.sad.reveal()));
-                    out.set_expires_in(static_cast<unsigned>(sad.expires_in.count()));
-                    return out;
-                }));
+                authorisation_.authorise(ledger, request,
+                                         through<AuthorisedSad>(responder, [](const AuthorisedSad& sad) {
+                                             pb::Authorised out;
+                                             out.set_sad(string_of(sad.sad.reveal()));
+                                             out.set_expires_in(static_cast<unsigned>(sad.expires_in.count()));
+                                             return out;
+                                         }));
             });
         case pb::SamRequest::kSign:
             return with(parse(*message->mutable_sign()), [=, this](Ledger& ledger, auto request) {
                 signing_.sign(ledger, request, through<SignatureList>(responder, [](const SignatureList& signatures) {
-                    pb::Signatures out;
-                    for (const auto& signature : signatures) out.add_signatures(string_of(signature));
-                    return out;
-                }));
+                                  pb::Signatures out;
+                                  for (const auto& signature : signatures) out.add_signatures(string_of(signature));
+                                  return out;
+                              }));
             });
         case pb::SamRequest::kBeginEnrolment:
-            return sam_.core->post([=, this](Ledger& ledger) {
-                enrolment_.begin(ledger, message->begin_enrolment().grant(),
-                                 through<EnrolmentStatus>(responder, [](const EnrolmentStatus& status) {
-                    pb::EnrolmentState out;
-                    out.set_credential(string_of(status.credential.bytes()));
-                    out.set_state(status.state);
-                    return out;
-                }));
-            }, refused);
+            return sam_.core->post(
+                [=, this](Ledger& ledger) {
+                    enrolment_.begin(ledger, message->begin_enrolment().grant(),
+                                     through<EnrolmentStatus>(responder, [](const EnrolmentStatus& status) {
+                                         pb::EnrolmentState out;
+                                         out.set_credential(string_of(status.credential.bytes()));
+                                         out.set_state(status.state);
+                                         return out;
+                                     }));
+                },
+                refused);
         case pb::SamRequest::kSetFactors:
             return with(parse(*message->mutable_set_factors()), [=, this](Ledger& ledger, auto request) {
-                enrolment_.set_factors(ledger, request, through<FactorsAnswer>(responder, [](const FactorsAnswer& factors) {
-                    pb::FactorsSet out;
-                    out.set_totp_secret(string_of(factors.totp_secret.reveal()));
-                    out.set_totp_period(factors.period);
-                    out.set_totp_digits(factors.digits);
-                    return out;
-                }));
+                enrolment_.set_factors(ledger, request,
+                                       through<FactorsAnswer>(responder, [](const FactorsAnswer& factors) {
+                                           pb::FactorsSet out;
+                                           out.set_totp_secret(string_of(factors.totp_secret.reveal()));
+                                           out.set_totp_period(factors.period);
+                                           out.set_totp_digits(factors.digits);
+                                           return out;
+                                       }));
             });
         case pb::SamRequest::kCreateKey:
-            return with(id_in<EnrolmentId>(message->create_key().enrolment(), "enrolment"), [=, this](Ledger& ledger, auto id) {
-                enrolment_.create_key(ledger, *id, through<pb::Paper>(responder, [](const pb::Paper& paper) {
-                    pb::SignedPaper out;
-                    *out.mutable_paper() = paper;
-                    return out;
-                }));
-            });
+            return with(
+                id_in<EnrolmentId>(message->create_key().enrolment(), "enrolment"), [=, this](Ledger& ledger, auto id) {
+                    enrolment_.create_key(ledger, *id, through<pb::Paper>(responder, [](const pb::Paper& paper) {
+                                              pb::SignedPaper out;
+                                              *out.mutable_paper() = paper;
+                                              return out;
+                                          }));
+                });
         case pb::SamRequest::kActivate:
-            return with(id_in<EnrolmentId>(message->activate().enrolment(), "enrolment"), [=, this](Ledger& ledger, auto id) {
-                enrolment_.activate(ledger, {*id, bytes_of(message->activate().certificate())},
-                                    through<pb::Paper>(responder, [](const pb::Paper& paper) {
-                    pb::SignedPaper out;
-                    *out.mutable_paper() = paper;
-                    return out;
-                }));
-            });
+            return with(id_in<EnrolmentId>(message->activate().enrolment(), "enrolment"),
+                        [=, this](Ledger& ledger, auto id) {
+                            enrolment_.activate(ledger, {*id, bytes_of(message->activate().certificate())},
+                                                through<pb::Paper>(responder, [](const pb::Paper& paper) {
+                                                    pb::SignedPaper out;
+                                                    *out.mutable_paper() = paper;
+                                                    return out;
+                                                }));
+                        });
         case pb::SamRequest::kSetStatus:
-            return with(id_in<CredentialId>(message->set_status().credential(), "credentialID"), [=, this](Ledger& ledger, auto id) {
+            return with(id_in<CredentialId>(message->set_status().credential(), "credentialID"), [=, this](
+                                                                                                     Ledger& ledger,
+                                                                                                     auto id) {
                 const auto& wanted = message->set_status();
                 const Reply<pb::Done> reply = through<pb::Done>(responder, [](const pb::Done& done) { return done; });
                 auto cell = active_credential(ledger, *id);
                 if (!cell) return refuse(sam_, ledger, role, *id, "set-status", cell.error(), reply);
                 cell.value().set_state(wanted.disabled() ? cell::Credential::DISABLED : cell::Credential::ACTIVE);
                 ledger.put(cell.value());
-                ledger.record({wanted.disabled() ? Event::credential_disabled : Event::credential_enabled, role, *id, "ok",
+                ledger.record({wanted.disabled() ? Event::credential_disabled : Event::credential_enabled,
+                               role,
+                               *id,
+                               "ok",
                                {{"reason", wanted.reason().substr(0, 200)}}});
                 answer_after_commit<pb::Done>(sam_, pb::Done{}, reply);
             });
         case pb::SamRequest::kReadLog:
-            return sam_.core->post([=](Ledger& ledger) {
-                const auto& wanted = message->read_log();
-                const auto records = ledger.records(wanted.from(), std::min(wanted.count(), most_records), records_room);
-                if (!records) return responder.fail(records.error());
-                pb::LogRecords out;
-                for (const auto& record : records.value()) out.add_records(string_of(record));
-                out.set_size(ledger.size());
-                responder.answer(out);
-            }, refused);
+            return sam_.core->post(
+                [=](Ledger& ledger) {
+                    const auto& wanted = message->read_log();
+                    const auto records = ledger.records(wanted.from(), std::min(wanted.count(), most_records),
+                                                        records_room);
+                    if (!records) return responder.fail(records.error());
+                    pb::LogRecords out;
+                    for (const auto& record : records.value()) out.add_records(string_of(record));
+                    out.set_size(ledger.size());
+                    responder.answer(out);
+                },
+                refused);
         case pb::SamRequest::kHealth: {
             const auto report = [this, responder](const Result<void>& condition, std::uint64_t size) {
                 pb::SamHealthReport out;
-                out.set_tokens(sam_.signer_token.reachable() && (condition || condition.error().code != Errc::token_away));
+                out.set_tokens(sam_.signer_token.reachable() && sam_.own_token.reachable() &&
+                               (condition || condition.error().code != Errc::token_away));
                 out.set_store(condition || condition.error().code != Errc::store_away);
                 if (!condition) out.set_detail(describe(condition.error()));
                 out.set_log_size(size);
@@ -247,8 +268,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
             return sam_.core->post([report](Ledger& ledger) { report(success(), ledger.size()); },
                                    [report](const Error& error) { report(error, 0); });
         }
-        case pb::SamRequest::REQUEST_NOT_SET:
-            break;
+        case pb::SamRequest::REQUEST_NOT_SET: break;
     }
     responder.fail({Errc::parameter_missing, "no request"});
 }
@@ -256,13 +276,20 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
 Result<void> Service::take_over(Ledger& ledger) {
     if (ledger.size() == 0) {
         const auto& genesis = ledger.keys().genesis();
-        ledger.record({Event::genesis, "samd", std::nullopt, "ok",
-                       {{"digest", ledger.keys().genesis_digest().hex()}, {"trial", genesis.trial() ? "true" : "false"}}});
+        ledger.record(
+            {Event::genesis,
+             "samd",
+             std::nullopt,
+             "ok",
+             {{"digest", ledger.keys().genesis_digest().hex()}, {"trial", genesis.trial() ? "true" : "false"}}});
     }
     // An intent without a result: its outcome is not known, and its occurrences stay used.
     for (const auto& intent : ledger.take_open_intents()) {
         const auto id = *CredentialId::from(view_of(intent.credential()));
-        ledger.record({Event::sign_unknown, "samd", id, std::string{name_of(Errc::internal)},
+        ledger.record({Event::sign_unknown,
+                       "samd",
+                       id,
+                       std::string{name_of(Errc::internal)},
                        {{"intent", std::to_string(intent.seq())}, {"reason", "found at start"}}});
         QSCD_TRY(auto cell, ledger.credential(id));
         if (!cell) continue;

@@ -13,6 +13,7 @@ class Service {
 public:
     explicit Service(const Sam& sam) : sam_(sam), authorisation_(sam), signing_(sam), enrolment_(sam) {}
     void handle(const std::string& role, ByteView request, const protocol::Responder& responder);
+    bool drain(std::chrono::seconds patience) { return signing_.drain(patience); }
     // The first step after the ledger was opened: what the last owner left unfinished.
     Result<void> take_over(Ledger& ledger);
 

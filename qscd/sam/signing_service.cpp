@@ -28,7 +28,8 @@ bool verifies(EVP_PKEY& key, Scheme scheme, const DtbsR& dtbsr, ByteView signatu
         good = good && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
                EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1;
     good = good && EVP_PKEY_CTX_set_signature_md(context.get(), md) == 1 &&
-           EVP_PKEY_verify(context.get(), signature.data(), signature.size(), dtbsr.bytes().data(), dtbsr.bytes().size()) == 1;
+           EVP_PKEY_verify(context.get(), signature.data(), signature.size(), dtbsr.bytes().data(),
+                           dtbsr.bytes().size()) == 1;
     if (!good) ERR_clear_error();
     return good;
 }
@@ -38,11 +39,26 @@ struct SigningService::Job {
     Reply<SignatureList> reply;
     Activation activation;
     std::shared_ptr<hsm::KeyObject> key;
-    std::shared_ptr<EVP_PKEY> public_key;  // the certified one
-    std::uint64_t intent;                  // sequence number of its record
+    std::shared_ptr<EVP_PKEY> public_key;            // the certified one
+    std::uint64_t intent;                            // sequence number of its record
+    std::shared_ptr<void> under_way;                 // for drain()
     std::vector<hsm::Token::Outcome> outcomes = {};  // by the token's thread, before it posts
     bool verified = true;
 };
+
+std::shared_ptr<void> SigningService::one_more() const {
+    const std::lock_guard guard{under_way_->lock};
+    ++under_way_->count;
+    return {nullptr, [all = under_way_](void*) {
+                const std::lock_guard leaving{all->lock};
+                if (--all->count == 0) all->none.notify_all();
+            }};
+}
+
+bool SigningService::drain(std::chrono::seconds patience) {
+    std::unique_lock guard{under_way_->lock};
+    return under_way_->none.wait_for(guard, patience, [&] { return under_way_->count == 0; });
+}
 
 std::shared_ptr<hsm::KeyObject> SigningService::key_of(const cell::Credential& cell) {
     const auto id = *CredentialId::from(view_of(cell.id()));
@@ -64,7 +80,8 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
     if (!repeated) return refused(repeated.error());
     if (const auto* answer = repeated.value(); answer != nullptr) {
         if (!answer->done()) return refused({Errc::service_away, "the first request with this key is not finished"});
-        if (answer->signatures().empty()) return refused({Errc::internal, "the outcome of the first request is not known"});
+        if (answer->signatures().empty())
+            return refused({Errc::internal, "the outcome of the first request is not known"});
         SignatureList signatures;
         for (const auto& signature : answer->signatures()) signatures.push_back(bytes_of(signature));
         return answer_after_commit<SignatureList>(sam_, std::move(signatures), std::move(reply));
@@ -80,16 +97,15 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
     // Write first, act second: the occurrences are consumed and the intent is durable before the module is asked.
     ledger.put(cell);
     const auto intent = ledger.next_seq();
-    ledger.record({Event::sign_intent, request->client.text(), request->credential, "ok",
-                   {{"hashes", std::to_string(request->hashes.size())},
-                    {"hash_set", sha256([&] {
-                                     Bytes all;
-                                     for (const auto& hash : request->hashes)
-                                         all.insert(all.end(), hash.bytes().begin(), hash.bytes().end());
-                                     return all;
-                                 }()).hex()}}});
-    auto job = std::make_shared<Job>(Job{std::move(request), std::move(reply), std::move(activation.value()), key_of(cell),
-                                         std::shared_ptr<EVP_PKEY>{std::move(public_key.value())}, intent});
+    ledger.record(
+        {Event::sign_intent,
+         request->client.text(),
+         request->credential,
+         "ok",
+         {{"hashes", std::to_string(request->hashes.size())}, {"hash_set", hash_set_of(request->hashes).hex()}}});
+    auto job = std::make_shared<Job>(Job{std::move(request), std::move(reply), std::move(activation.value()),
+                                         key_of(cell), std::shared_ptr<EVP_PKEY>{std::move(public_key.value())}, intent,
+                                         one_more()});
     sam_.core->after_commit([this, job](Ledger& after, const Result<void>& committed) {
         if (!committed) return job->reply(committed.error());
         begin(after, job);
@@ -97,15 +113,18 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
 }
 
 void SigningService::begin(Ledger&, const std::shared_ptr<Job>& job) {
-    sam_.signer_token.sign_all(job->key, job->activation.scheme(), job->activation.hashes(),
-                               [this, &core = *sam_.core, job](std::vector<hsm::Token::Outcome> outcomes) {  // `this` is for the core alone
-        for (std::size_t i = 0; i < outcomes.size(); ++i)
-            if (outcomes[i].signature)
-                job->verified = job->verified && verifies(*job->public_key, job->activation.scheme(), job->activation.hashes()[i],
-                                                          outcomes[i].signature.value());
-        job->outcomes = std::move(outcomes);
-        core.post([this, job](Ledger& ledger) { finish(ledger, job); }, [job](const Error& error) { job->reply(error); });
-    });
+    sam_.signer_token.sign_all(
+        job->key, job->activation.scheme(), job->activation.hashes(),
+        [this, &core = *sam_.core, job](std::vector<hsm::Token::Outcome> outcomes) {  // `this` is for the core alone
+            for (std::size_t i = 0; i < outcomes.size(); ++i)
+                if (outcomes[i].signature)
+                    job->verified = job->verified &&
+                                    verifies(*job->public_key, job->activation.scheme(), job->activation.hashes()[i],
+                                             outcomes[i].signature.value());
+            job->outcomes = std::move(outcomes);
+            core.post([this, job](Ledger& ledger) { finish(ledger, job); },
+                      [job](const Error& error) { job->reply(error); });
+        });
 }
 
 // Stages the result, and releases it once it is durable.
@@ -123,6 +142,7 @@ void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job) {
             if (committed) return job->reply(result);
             job->reply(committed.error());
             job->reply = [](const Result<SignatureList>&) {};
+            job->under_way.reset();
             unrecorded_.push_back(job);  // its outcome is known, and goes on record as soon as anything can
         });
     };
@@ -146,7 +166,8 @@ void SigningService::finish(Ledger& ledger, const std::shared_ptr<Job>& job) {
                 all.erase(std::ranges::find(all, job->request->idempotency_key, &cell::Answered::key));
             }
         }
-        const auto& error = failed.signature.error();  // a key that is not there is ours, not a parameter of the caller's
+        const auto& error =
+            failed.signature.error();  // a key that is not there is ours, not a parameter of the caller's
         return conclude(failed.entered ? Event::sign_unknown : Event::sign_failed,
                         error.code == Errc::token_away ? error : Error{Errc::internal, error.detail});
     }

@@ -3,7 +3,9 @@
 // token's threads.
 #pragma once
 
+#include <condition_variable>
 #include <map>
+#include <mutex>
 
 #include "qscd/sam/activation.hpp"
 #include "qscd/sam/sad_verifier.hpp"
@@ -17,15 +19,25 @@ class SigningService {
 public:
     explicit SigningService(const Sam& sam) : sam_(sam) {}
     void sign(Ledger& ledger, std::shared_ptr<SignRequest> request, Reply<SignatureList> reply);
+    // Waits until no signature is under way any more: each result is on record then. False when it took too long.
+    bool drain(std::chrono::seconds patience);
 
 private:
     struct Job;
+    struct UnderWay {
+        std::mutex lock;
+        std::condition_variable none;
+        unsigned count = 0;
+    };
+    std::shared_ptr<void> one_more() const;  // under way as long as it lives
     void begin(Ledger& ledger, const std::shared_ptr<Job>& job);
     void finish(Ledger& ledger, const std::shared_ptr<Job>& job);
     std::shared_ptr<hsm::KeyObject> key_of(const cell::Credential& cell);
 
     const Sam& sam_;
-    std::vector<std::shared_ptr<Job>> unrecorded_;  // signed, but the token or store went away before the result was durable
+    std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();  // jobs may outlive us on a token's thread
+    std::vector<std::shared_ptr<Job>>
+        unrecorded_;  // signed, but the token or store went away before the result was durable
     std::map<CredentialId, std::shared_ptr<hsm::KeyObject>> keys_;  // handles are cached, never searched per signature
 };
 

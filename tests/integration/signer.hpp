@@ -28,6 +28,7 @@ public:
     const std::string& username() const { return username_; }
     const std::string& phone() const { return phone_; }
     const std::string& pin() const { return pin_; }
+    const std::string& serial_number() const { return serial_number_; }
     static std::string wrong_pin() { return "90909090"; }
 
     // The newest code that went to the phone.

@@ -33,7 +33,8 @@ std::string formula(const std::string& nonce_hex, int algorithm, std::vector<std
     for (const auto byte : digest)
         for (int bit = 7; bit >= 0; --bit) bits += (byte >> bit & 1) != 0 ? '1' : '0';
     std::string out;
-    for (std::size_t i = 0; i < 8; ++i) out += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[std::stoul(bits.substr(5 * i, 5), nullptr, 2)];
+    for (std::size_t i = 0; i < 8; ++i)
+        out += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[std::stoul(bits.substr(5 * i, 5), nullptr, 2)];
     return out;
 }
 
@@ -90,15 +91,18 @@ struct Opened {
     }
     std::string code() const { return text.substr(text.size() - 6); }
     std::string wrong_code() const { return code() == "000000" ? "000001" : "000000"; }
-    bool spend(const std::string& code, std::vector<DtbsR> hashes = {hash_of('a'), hash_of('b')}, TimePoint at = noon + 1s,
-               const ClientId& client = portal) {
+    bool spend(const std::string& code, std::vector<DtbsR> hashes = {hash_of('a'), hash_of('b')},
+               TimePoint at = noon + 1s, const ClientId& client = portal) {
         return spend_challenge(cell, process, client, hashes, SecretBytes{code}, at);
     }
 };
 
 TEST(ChallengeText, AUTHN_12_NamesTheRequesterTheNumberOfDocumentsAndTheirCode) {
     const Opened two;
-    EXPECT_TRUE(std::regex_match(two.text, std::regex{R"(portal asks for your signature: 2 documents, [0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\. Code: \d{6})"}))
+    EXPECT_TRUE(std::regex_match(
+        two.text,
+        std::regex{
+            R"(portal asks for your signature: 2 documents, [0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\. Code: \d{6})"}))
         << two.text;
     EXPECT_NE(two.text.find(two.document_code.substr(0, 4) + "-" + two.document_code.substr(4)), std::string::npos);
     EXPECT_NE(Opened{{hash_of('a')}}.text.find(": 1 document, "), std::string::npos);
@@ -107,7 +111,9 @@ TEST(ChallengeText, AUTHN_12_NamesTheRequesterTheNumberOfDocumentsAndTheirCode) 
 TEST(ChallengeText, AUTHN_14_WithoutHashesSaysThatNoDocumentsAreNamed) {
     const Opened none{{}};
     EXPECT_TRUE(none.document_code.empty());
-    EXPECT_TRUE(std::regex_match(none.text, std::regex{R"(portal asks for your signature: No documents are named\. Code: \d{6})"})) << none.text;
+    EXPECT_TRUE(std::regex_match(none.text,
+                                 std::regex{R"(portal asks for your signature: No documents are named\. Code: \d{6})"}))
+        << none.text;
 }
 
 TEST(ChallengeText, EachHasACodeOfItsOwn) {
@@ -159,7 +165,8 @@ struct OtherHashes : ::testing::TestWithParam<std::vector<DtbsR>> {};
 INSTANTIATE_TEST_SUITE_P(, OtherHashes,
                          ::testing::Values(std::vector{hash_of('a')}, std::vector{hash_of('a'), hash_of('c')},
                                            std::vector{hash_of('a'), hash_of('b'), hash_of('b')},
-                                           std::vector{hash_of('a', HashAlgorithm::sha384), hash_of('b', HashAlgorithm::sha384)}));
+                                           std::vector{hash_of('a', HashAlgorithm::sha384),
+                                                       hash_of('b', HashAlgorithm::sha384)}));
 TEST_P(OtherHashes, AUTHN_14_AreRefusedAndCostATry) {
     Opened anna;
     EXPECT_FALSE(anna.spend(anna.code(), GetParam()));

@@ -57,7 +57,8 @@ TEST_F(EnrolmentTest, QSCD_08_LeadsFromAGrantToAnActiveCredential) {
     std::vector<std::string> story;
     for (const auto& record : records())
         if (CredentialId::from(view_of(record.credential())) == proof.credential) story.push_back(record.type());
-    EXPECT_EQ(story, (std::vector<std::string>{"grant-accepted", "factors-set", "key-intended", "key-created", "credential-active"}));
+    EXPECT_EQ(story, (std::vector<std::string>{"grant-accepted", "factors-set", "key-intended", "key-created",
+                                               "credential-active"}));
 }
 
 TEST_F(EnrolmentTest, EachStepRepeatedGivesTheSamePaper) {
@@ -107,7 +108,8 @@ struct ChangedGrant {
 };
 const ChangedGrant changed_grants[] = {
     {"SignedByAStranger", [](auto& t, auto grant) { return t.desk.sign(protocol::to_paper(grant), *t.desk.stranger); }},
-    {"SignedByTheRuleKeyForAQualifiedProfile", [](auto& t, auto grant) { return t.desk.sign(protocol::to_paper(grant), *t.desk.rule); }},
+    {"SignedByTheRuleKeyForAQualifiedProfile",
+     [](auto& t, auto grant) { return t.desk.sign(protocol::to_paper(grant), *t.desk.rule); }},
     {"NamingAnotherKey",
      [](auto& t, auto grant) {
          auto paper = t.desk.sign(grant);
@@ -147,17 +149,50 @@ const ChangedGrant changed_grants[] = {
          paper.message.insert(paper.message.end(), paper.body.begin(), paper.body.end());
          return t.desk.sign(paper, *t.desk.officer);
      }},
-    {"Expired", [](auto& t, auto grant) { grant.expires_at = noon; return t.desk.sign(grant); }},
-    {"FromTheFuture", [](auto& t, auto grant) { grant.issued_at = noon + 61s; return t.desk.sign(grant); }},
-    {"OfAnUnknownProfile", [](auto& t, auto grant) { grant.profile = "gold"; return t.desk.sign(grant); }},
-    {"OfAnotherPolicyVersion", [](auto& t, auto grant) { grant.policy_version = sha256(view_of("old policy")); return t.desk.sign(grant); }},
-    {"ForAKeyKindTheProfileLacks", [](auto& t, auto grant) { grant.key_kind = KeyKind::p384; return t.desk.sign(grant); }},
-    {"WithoutTheAppThatItsProfileNeeds", [](auto& t, auto grant) { grant.app_device.reset(); return t.desk.sign(grant); }},
-    {"WithAnAppThatItsProfileLacks", [](auto& t, auto grant) { grant.profile = "sms"; return t.desk.sign(grant); }},
-    {"WithOneDeviceForBoth", [](auto& t, auto grant) { grant.app_device = grant.phone_device; return t.desk.sign(grant); }},
+    {"Expired",
+     [](auto& t, auto grant) {
+         grant.expires_at = noon;
+         return t.desk.sign(grant);
+     }},
+    {"FromTheFuture",
+     [](auto& t, auto grant) {
+         grant.issued_at = noon + 61s;
+         return t.desk.sign(grant);
+     }},
+    {"OfAnUnknownProfile",
+     [](auto& t, auto grant) {
+         grant.profile = "gold";
+         return t.desk.sign(grant);
+     }},
+    {"OfAnotherPolicyVersion",
+     [](auto& t, auto grant) {
+         grant.policy_version = sha256(view_of("old policy"));
+         return t.desk.sign(grant);
+     }},
+    {"ForAKeyKindTheProfileLacks",
+     [](auto& t, auto grant) {
+         grant.key_kind = KeyKind::p384;
+         return t.desk.sign(grant);
+     }},
+    {"WithoutTheAppThatItsProfileNeeds",
+     [](auto& t, auto grant) {
+         grant.app_device.reset();
+         return t.desk.sign(grant);
+     }},
+    {"WithAnAppThatItsProfileLacks",
+     [](auto& t, auto grant) {
+         grant.profile = "sms";
+         return t.desk.sign(grant);
+     }},
+    {"WithOneDeviceForBoth",
+     [](auto& t, auto grant) {
+         grant.app_device = grant.phone_device;
+         return t.desk.sign(grant);
+     }},
 };
 struct AGrant : EnrolmentTest, ::testing::WithParamInterface<ChangedGrant> {};
-INSTANTIATE_TEST_SUITE_P(, AGrant, ::testing::ValuesIn(changed_grants), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, AGrant, ::testing::ValuesIn(changed_grants),
+                         [](const auto& test) { return test.param.name; });
 TEST_P(AGrant, QSCD_08_IsRefused) {
     const auto grant = grant_for(anna());
     const auto begun = begin(GetParam().make(*this, grant));
@@ -234,7 +269,8 @@ TEST_F(EnrolmentTest, AUTHN_06_WithoutTheRightCodeNoPinIsSet) {
     EXPECT_EQ(set_factors(grant.enrolment, "4815", wrong(code)).error().code, Errc::factors_wrong);
     EXPECT_EQ(set_factors(grant.enrolment, "4815", "").error().code, Errc::factors_wrong);
     EXPECT_EQ(set_factors(grant.enrolment, "4815", wrong(code)).error().code, Errc::factors_wrong);
-    EXPECT_EQ(set_factors(grant.enrolment, "4815", code).error().code, Errc::factors_wrong) << "three tries, then a new code";
+    EXPECT_EQ(set_factors(grant.enrolment, "4815", code).error().code, Errc::factors_wrong)
+        << "three tries, then a new code";
     EXPECT_EQ(records("enrolment-code-wrong").size(), 4u);
     ASSERT_TRUE(begin(desk.sign(grant)));
     EXPECT_TRUE(set_factors(grant.enrolment, "4815", last_code(anna().phone)));
@@ -315,23 +351,66 @@ struct ChangedCertificate {
     const char* name;
     std::function<Bytes(EnrolmentTest&, CertificateText)> make;
 };
-Bytes good(EnrolmentTest& t, const CertificateText& text) { return certificate(text, *t.desk.ca_certificate, *t.desk.ca); }
+Bytes good(EnrolmentTest& t, const CertificateText& text) {
+    return certificate(text, *t.desk.ca_certificate, *t.desk.ca);
+}
 const ChangedCertificate changed_certificates[] = {
-    {"ForAnotherKey", [](auto& t, auto text) { text.public_key = der_of(*t.desk.stranger, i2d_PUBKEY); return good(t, text); }},
-    {"ForAnotherPerson", [](auto& t, auto text) { text.subject = boris().subject; return good(t, text); }},
-    {"WithAnotherSurname", [](auto& t, auto text) { text.subject.surname = "Österreich"; return good(t, text); }},
-    {"WithoutSerialNumber", [](auto& t, auto text) { text.subject.serial_number.clear(); return good(t, text); }},
-    {"WithAnOrganisation", [](auto& t, auto text) { text.organisation = "Anna's employer"; return good(t, text); }},
-    {"Expired", [](auto& t, auto text) { text.not_after = noon; return good(t, text); }},
-    {"SignedByAnotherCa", [](auto& t, auto text) { return certificate(text, *t.desk.ca_certificate, *t.desk.stranger); }},
+    {"ForAnotherKey",
+     [](auto& t, auto text) {
+         text.public_key = der_of(*t.desk.stranger, i2d_PUBKEY);
+         return good(t, text);
+     }},
+    {"ForAnotherPerson",
+     [](auto& t, auto text) {
+         text.subject = boris().subject;
+         return good(t, text);
+     }},
+    {"WithAnotherSurname",
+     [](auto& t, auto text) {
+         text.subject.surname = "Österreich";
+         return good(t, text);
+     }},
+    {"WithoutSerialNumber",
+     [](auto& t, auto text) {
+         text.subject.serial_number.clear();
+         return good(t, text);
+     }},
+    {"WithAnOrganisation",
+     [](auto& t, auto text) {
+         text.organisation = "Anna's employer";
+         return good(t, text);
+     }},
+    {"Expired",
+     [](auto& t, auto text) {
+         text.not_after = noon;
+         return good(t, text);
+     }},
+    {"SignedByAnotherCa",
+     [](auto& t, auto text) { return certificate(text, *t.desk.ca_certificate, *t.desk.stranger); }},
     {"SignedByTheRoot", [](auto& t, auto text) { return certificate(text, *t.desk.root_certificate, *t.desk.root); }},
-    {"WithAFlippedByte", [](auto& t, auto text) { auto der = good(t, text); der[der.size() - 5] ^= 1; return der; }},
-    {"Cut", [](auto& t, auto text) { auto der = good(t, text); der.pop_back(); return der; }},
-    {"WithAByteBehind", [](auto& t, auto text) { auto der = good(t, text); der.push_back(0); return der; }},
+    {"WithAFlippedByte",
+     [](auto& t, auto text) {
+         auto der = good(t, text);
+         der[der.size() - 5] ^= 1;
+         return der;
+     }},
+    {"Cut",
+     [](auto& t, auto text) {
+         auto der = good(t, text);
+         der.pop_back();
+         return der;
+     }},
+    {"WithAByteBehind",
+     [](auto& t, auto text) {
+         auto der = good(t, text);
+         der.push_back(0);
+         return der;
+     }},
     {"Empty", [](auto&, auto) { return Bytes{}; }},
 };
 struct ACertificate : EnrolmentTest, ::testing::WithParamInterface<ChangedCertificate> {};
-INSTANTIATE_TEST_SUITE_P(, ACertificate, ::testing::ValuesIn(changed_certificates), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, ACertificate, ::testing::ValuesIn(changed_certificates),
+                         [](const auto& test) { return test.param.name; });
 TEST_P(ACertificate, QSCD_11_IsRefused) {
     const auto [grant, proof] = with_key();
     const CertificateText text{proof.public_key, grant.subject, noon - 60s, noon + 24h};
@@ -352,7 +431,8 @@ TEST_F(EnrolmentTest, ACertificateOfAnotherEnrolmentIsRefused) {
 
 TEST_F(EnrolmentTest, QSCD_11_BeforeItIsActiveACredentialIsAsUnknown) {
     const auto [grant, proof] = with_key();
-    const Credential early{proof.credential, grant.enrolment, {}, {}, {}, ""}, nobodys{random_fixed<CredentialId>(), grant.enrolment, {}, {}, {}, ""};
+    const Credential early{proof.credential, grant.enrolment, {}, {}, {}, ""},
+        nobodys{random_fixed<CredentialId>(), grant.enrolment, {}, {}, {}, ""};
     for (const auto& each : {early, nobodys}) {
         const auto authorised = authorise(each, {.code = "123456"});
         const auto opened = challenge(each, {"contract"});

@@ -1,8 +1,8 @@
 // Cells and log under one signed head: what the store gives is believed only as far as the head reaches.
-#include "qscd/genesis/genesis.hpp"
 #include "qscd/sam/ledger.hpp"
 
 #include "protocol/message.hpp"
+#include "qscd/genesis/genesis.hpp"
 #include "tests/unit/qscd/sam/trial.hpp"
 
 namespace qscd::sam {
@@ -66,8 +66,7 @@ struct LedgerTest : ::testing::Test {
     std::vector<pb::LogRecord> records() {
         std::vector<pb::LogRecord> out;
         const auto all = ledger->records(0, 100'000, 100'000'000);
-        for (const auto& bytes : all.value())
-            out.push_back(protocol::decode<pb::LogRecord>(bytes).value());
+        for (const auto& bytes : all.value()) out.push_back(protocol::decode<pb::LogRecord>(bytes).value());
         return out;
     }
 };
@@ -260,21 +259,25 @@ struct Manipulation {
     friend void PrintTo(const Manipulation& each, std::ostream* out) { *out << each.sql; }
 };
 const Manipulation manipulations[] = {
-    {"FlippedRecord", "UPDATE log SET record = CAST(substr(record, 1, 20) || x'00' || substr(record, 22) AS BLOB) WHERE seq = 2"},
+    {"FlippedRecord",
+     "UPDATE log SET record = CAST(substr(record, 1, 20) || x'00' || substr(record, 22) AS BLOB) WHERE seq = 2"},
     {"ShortenedRecord", "UPDATE log SET record = substr(record, 1, length(record) - 1) WHERE seq = 2"},
     {"EmptyRecord", "UPDATE log SET record = x'' WHERE seq = 2"},
     {"DeletedRecord", "DELETE FROM log WHERE seq = 2"},
     {"DeletedFirstRecord", "DELETE FROM log WHERE seq = 0"},
     {"DeletedLastRecord", "DELETE FROM log WHERE seq = (SELECT max(seq) FROM log)"},
-    {"RecordsSwapped", "UPDATE log SET record = (SELECT other.record FROM log AS other WHERE other.seq = 1 - log.seq) WHERE seq < 2"},
-    {"RecordRepeated", "UPDATE log SET record = (SELECT other.record FROM log AS other WHERE other.seq = 0) WHERE seq = 1"},
+    {"RecordsSwapped",
+     "UPDATE log SET record = (SELECT other.record FROM log AS other WHERE other.seq = 1 - log.seq) WHERE seq < 2"},
+    {"RecordRepeated",
+     "UPDATE log SET record = (SELECT other.record FROM log AS other WHERE other.seq = 0) WHERE seq = 1"},
     {"RecordMovedBehind", "UPDATE log SET seq = 1000 WHERE seq = 0"},
     {"RecordAppendedWithoutHead", "INSERT INTO log SELECT max(seq) + 1, record FROM log"},
     {"AllRecordsDeleted", "DELETE FROM log"},
     {"HeadsDeleted", "DELETE FROM head"},
     {"NewestHeadDeleted", "DELETE FROM head WHERE size = (SELECT max(size) FROM head)"},
     {"HeadTextChanged", "UPDATE head SET text = replace(text, 'qscd/sam/', 'qscd/sbm/')"},
-    {"HeadSizeInTextChanged", "UPDATE head SET text = replace(text, char(10) || size || char(10), char(10) || (size + 1) || char(10))"},
+    {"HeadSizeInTextChanged",
+     "UPDATE head SET text = replace(text, char(10) || size || char(10), char(10) || (size + 1) || char(10))"},
     {"HeadTextCut", "UPDATE head SET text = substr(text, 1, length(text) - 2)"},
     {"HeadTextLonger", "UPDATE head SET text = text || ' '"},
     {"HeadTextEmpty", "UPDATE head SET text = ''"},
@@ -288,15 +291,21 @@ const Manipulation manipulations[] = {
     {"CellNewestChanged", "UPDATE cell SET newest = 1 WHERE idx = 0"},
     {"CellDeleted", "DELETE FROM cell WHERE idx = 0"},
     {"LastCellDeleted", "DELETE FROM cell WHERE idx = (SELECT max(idx) FROM cell)"},
-    {"CellAppended", "INSERT INTO cell SELECT max(idx) + 1, kind, x'00112233445566778899aabbccddeeff', version, newest, digest FROM cell"},
-    {"DigestsSwapped", "UPDATE cell SET digest = (SELECT other.digest FROM cell AS other WHERE other.idx = 1 - cell.idx) WHERE idx < 2"},
-    {"CredentialsBlobFlipped", "UPDATE blob SET sealed = CAST(substr(sealed, 1, 30) || x'00' || substr(sealed, 32) AS BLOB) WHERE idx = 0"},
+    {"CellAppended",
+     "INSERT INTO cell SELECT max(idx) + 1, kind, x'00112233445566778899aabbccddeeff', version, newest, digest FROM "
+     "cell"},
+    {"DigestsSwapped",
+     "UPDATE cell SET digest = (SELECT other.digest FROM cell AS other WHERE other.idx = 1 - cell.idx) WHERE idx < 2"},
+    {"CredentialsBlobFlipped",
+     "UPDATE blob SET sealed = CAST(substr(sealed, 1, 30) || x'00' || substr(sealed, 32) AS BLOB) WHERE idx = 0"},
     {"CredentialsBlobDeleted", "DELETE FROM blob WHERE idx = 0"},
     {"CredentialsBlobEmpty", "UPDATE blob SET sealed = x'' WHERE idx = 0"},
-    {"CredentialsBlobsSwapped", "UPDATE blob SET sealed = (SELECT other.sealed FROM blob AS other WHERE other.idx = 1 - blob.idx) WHERE idx < 2"},
+    {"CredentialsBlobsSwapped",
+     "UPDATE blob SET sealed = (SELECT other.sealed FROM blob AS other WHERE other.idx = 1 - blob.idx) WHERE idx < 2"},
 };
 struct AManipulatedStore : LedgerTest, ::testing::WithParamInterface<Manipulation> {};
-INSTANTIATE_TEST_SUITE_P(, AManipulatedStore, ::testing::ValuesIn(manipulations), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, AManipulatedStore, ::testing::ValuesIn(manipulations),
+                         [](const auto& test) { return test.param.name; });
 TEST_P(AManipulatedStore, SAM_08_AUD_04_StaysClosed) {
     const auto anna = put();
     put();
@@ -313,10 +322,15 @@ TEST_P(AManipulatedStore, SAM_08_AUD_04_StaysClosed) {
 
 struct ADevicesBlob : LedgerTest, ::testing::WithParamInterface<Manipulation> {};
 INSTANTIATE_TEST_SUITE_P(, ADevicesBlob,
-                         ::testing::Values(Manipulation{"Flipped", "UPDATE blob SET sealed = CAST(substr(sealed, 1, 30) || x'00' || substr(sealed, 32) AS BLOB) WHERE idx = 0"},
-                                           Manipulation{"Shortened", "UPDATE blob SET sealed = substr(sealed, 1, 20) WHERE idx = 0"},
+                         ::testing::Values(Manipulation{"Flipped",
+                                                        "UPDATE blob SET sealed = CAST(substr(sealed, 1, 30) || x'00' "
+                                                        "|| substr(sealed, 32) AS BLOB) WHERE idx = 0"},
+                                           Manipulation{"Shortened",
+                                                        "UPDATE blob SET sealed = substr(sealed, 1, 20) WHERE idx = 0"},
                                            Manipulation{"Deleted", "DELETE FROM blob WHERE idx = 0"},
-                                           Manipulation{"Swapped", "UPDATE blob SET sealed = (SELECT other.sealed FROM blob AS other WHERE other.idx = 1 - blob.idx) WHERE idx < 2"}),
+                                           Manipulation{"Swapped",
+                                                        "UPDATE blob SET sealed = (SELECT other.sealed FROM blob AS "
+                                                        "other WHERE other.idx = 1 - blob.idx) WHERE idx < 2"}),
                          [](const auto& test) { return test.param.name; });
 TEST_P(ADevicesBlob, SAM_08_ThatWasChangedIsAnAlarmAtItsUse) {
     const auto phone = put_phone("+43660"), other = put_phone("+43661");
@@ -342,7 +356,8 @@ TEST_F(LedgerTest, SAM_08_OneCellRolledBackWithItsRowIsFound) {
     ledger->put(credential(anna, "sms"));
     ledger->record({Event::key_created, "samd", anna});
     commit();
-    mutate("UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = 0", {old_cell[0], old_cell[1], old_cell[2]});
+    mutate("UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = 0",
+           {old_cell[0], old_cell[1], old_cell[2]});
     mutate("UPDATE blob SET sealed = $1 WHERE idx = 0", {old_blob[0]});
     EXPECT_EQ(try_open().error().code, Errc::store_away);
 }

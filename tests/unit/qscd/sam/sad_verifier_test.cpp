@@ -57,7 +57,8 @@ struct Change {
 };
 const Change changes[] = {
     {"OnAnotherCredential", Errc::parameter_invalid, [](auto& ask) { ask.credential = random_fixed<CredentialId>(); }},
-    {"FromAnotherPortal", Errc::parameter_invalid, [](auto& ask) { ask.client = ClientId::from("other-portal").value(); }},
+    {"FromAnotherPortal", Errc::parameter_invalid,
+     [](auto& ask) { ask.client = ClientId::from("other-portal").value(); }},
     {"WithAnotherSad", Errc::parameter_invalid, [](auto& ask) { ask.sad = SecretBytes{ByteView{random_bytes(32)}}; }},
     {"WithAnEmptySad", Errc::parameter_invalid, [](auto& ask) { ask.sad = SecretBytes{std::string_view{}}; }},
     {"WithTheDigestOfTheSad", Errc::parameter_invalid,
@@ -71,7 +72,8 @@ const Change changes[] = {
     {"ForNoHash", Errc::hashes_empty, [](auto& ask) { ask.hashes.clear(); }},
 };
 struct ChangedRequest : ::testing::TestWithParam<Change> {};
-INSTANTIATE_TEST_SUITE_P(, ChangedRequest, ::testing::ValuesIn(changes), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, ChangedRequest, ::testing::ValuesIn(changes),
+                         [](const auto& test) { return test.param.name; });
 TEST_P(ChangedRequest, SAM_01_IsRefused) {
     Approved anna;
     auto ask = anna.ask({hash_of('a'), hash_of('b'), hash_of('a')});
@@ -92,8 +94,9 @@ TEST(SadVerifier, SAM_01_AnotherCredentialsCellDoesNotKnowIt) {
 }
 
 TEST(SadVerifier, SAM_02_TakesTheHashesInAnyOrder) {
-    for (const auto& order : {std::vector{hash_of('a'), hash_of('a'), hash_of('b')}, std::vector{hash_of('b'), hash_of('a'), hash_of('a')},
-                              std::vector{hash_of('a'), hash_of('b'), hash_of('a')}}) {
+    for (const auto& order :
+         {std::vector{hash_of('a'), hash_of('a'), hash_of('b')}, std::vector{hash_of('b'), hash_of('a'), hash_of('a')},
+          std::vector{hash_of('a'), hash_of('b'), hash_of('a')}}) {
         Approved anna;
         EXPECT_TRUE(anna.verify(anna.ask(order)));
         EXPECT_EQ(anna.refusal(anna.ask({hash_of('a')})), Errc::hash_not_authorised);
@@ -120,7 +123,8 @@ TEST(SadVerifier, SAM_02_256AttemptsOnTenHashesTwoOfThemEqualGiveTenSignatures) 
     const auto sad = issue_sad(cell, portal, hashes, noon + 120s);
     int good = 0;
     for (int i = 0; i < 256; ++i) {
-        const SignRequest ask{portal, id, SecretBytes{sad.reveal()}, {hash_of(static_cast<char>('a' + i % 10))}, Scheme::ecdsa, ""};
+        const SignRequest ask{portal,        id, SecretBytes{sad.reveal()}, {hash_of(static_cast<char>('a' + i % 10))},
+                              Scheme::ecdsa, ""};
         good += SadVerifier::verify(cell, ask, noon) ? 1 : 0;
     }
     EXPECT_EQ(good, 10);
@@ -177,7 +181,8 @@ const Change other_bodies[] = {
     {"OtherScheme", Errc::parameter_invalid, [](auto& ask) { ask.scheme = Scheme::rsa_pss; }},
 };
 struct SameKey : ::testing::TestWithParam<Change> {};
-INSTANTIATE_TEST_SUITE_P(, SameKey, ::testing::ValuesIn(other_bodies), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, SameKey, ::testing::ValuesIn(other_bodies),
+                         [](const auto& test) { return test.param.name; });
 TEST_P(SameKey, SIG_20_WithAnotherBodyIsRefused) {
     Approved anna;
     ASSERT_TRUE(anna.verify(anna.ask({hash_of('a')}, "key-1")));

@@ -42,7 +42,8 @@ TEST(Seal, EveryFlippedByteIsRefused) {
 
 TEST(Seal, EveryLengthButItsOwnIsRefused) {
     auto sealed = seal(context, annas, plain);
-    for (std::size_t size = 0; size < sealed.size(); ++size) EXPECT_FALSE(unseal(context, annas, ByteView{sealed}.first(size)));
+    for (std::size_t size = 0; size < sealed.size(); ++size)
+        EXPECT_FALSE(unseal(context, annas, ByteView{sealed}.first(size)));
     sealed.push_back(0);
     EXPECT_FALSE(unseal(context, annas, sealed));
 }
@@ -60,8 +61,11 @@ const OtherName other_names[] = {
     {"IndexAndVersionSwapped", [] { return CellName{annas.kind, annas.id, annas.version, annas.index}; }},
 };
 struct UnderAnother : ::testing::TestWithParam<OtherName> {};
-INSTANTIATE_TEST_SUITE_P(, UnderAnother, ::testing::ValuesIn(other_names), [](const auto& test) { return test.param.name; });
-TEST_P(UnderAnother, SAM_08_IsRefused) { EXPECT_FALSE(unseal(context, GetParam().make(), seal(context, annas, plain))); }
+INSTANTIATE_TEST_SUITE_P(, UnderAnother, ::testing::ValuesIn(other_names),
+                         [](const auto& test) { return test.param.name; });
+TEST_P(UnderAnother, SAM_08_IsRefused) {
+    EXPECT_FALSE(unseal(context, GetParam().make(), seal(context, annas, plain)));
+}
 
 TEST(Seal, AnotherEpochGenesisOrDataKeyIsRefused) {
     const auto sealed = seal(context, annas, plain);

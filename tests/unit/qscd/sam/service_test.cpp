@@ -1,6 +1,6 @@
 // What samd answers to whom, what its record says of it, and what stays out of it.
-#include <latch>
 #include <future>
+#include <latch>
 
 #include "base/diagnostics.hpp"
 #include "protocol/message.hpp"
@@ -12,7 +12,9 @@ namespace {
 
 using Case = pb::SamRequest::RequestCase;
 
-const google::protobuf::OneofDescriptor& requests() { return *pb::SamRequest::descriptor()->FindOneofByName("request"); }
+const google::protobuf::OneofDescriptor& requests() {
+    return *pb::SamRequest::descriptor()->FindOneofByName("request");
+}
 pb::SamRequest request_of(int index) {
     pb::SamRequest out;
     const auto* field = requests().field(index);
@@ -26,11 +28,13 @@ TEST_F(ServiceTest, SAM_10_WhatARoleMayNotAskIsRefusedAndOnTheRecord) {
     std::size_t refused = 0;
     for (int index = 0; index < requests().field_count(); ++index) {
         const auto request = request_of(index);
-        for (auto [client, role] : {std::pair{&running->gateway, "gatewayd"}, std::pair{&running->bootstrap, "bootstrap"},
-                                    std::pair{&running->stranger, "stranger"}}) {
+        for (auto [client, role] :
+             {std::pair{&running->gateway, "gatewayd"}, std::pair{&running->bootstrap, "bootstrap"},
+              std::pair{&running->stranger, "stranger"}}) {
             const auto answer = client->exchange(protocol::encode(request));
             const bool denied = !answer && answer.error().code == Errc::access_denied;
-            EXPECT_EQ(denied, !permitted(request.request_case(), role)) << requests().field(index)->name() << " by " << role;
+            EXPECT_EQ(denied, !permitted(request.request_case(), role))
+                << requests().field(index)->name() << " by " << role;
             if (!denied) continue;
             ++refused;
             const auto record = records("refused").back();
@@ -44,15 +48,18 @@ TEST_F(ServiceTest, SAM_10_WhatARoleMayNotAskIsRefusedAndOnTheRecord) {
 
 TEST_F(ServiceTest, SAM_11_NobodyButTheGatewayAuthorisesOrSigns) {
     for (const auto request : {Case::kAuthorise, Case::kSign, Case::kOpenChallenge})
-        for (const auto* role : {"bootstrap", "stranger", "", "Gatewayd", "gatewayd "}) EXPECT_FALSE(permitted(request, role));
+        for (const auto* role : {"bootstrap", "stranger", "", "Gatewayd", "gatewayd "})
+            EXPECT_FALSE(permitted(request, role));
 }
 
 TEST_F(ServiceTest, AnEmptyRequestIsRefused) {
-    for (auto* client : {&running->gateway, &running->bootstrap, &running->stranger}) EXPECT_FALSE(client->exchange({}));
+    for (auto* client : {&running->gateway, &running->bootstrap, &running->stranger})
+        EXPECT_FALSE(client->exchange({}));
 }
 
 TEST_F(ServiceTest, BytesThatAreNoRequestAreRefused) {
-    for (const auto* hex : {"00", "ff", "0a01", "0a00ff", "0a000a00", "fa0700", "0a020a"}) EXPECT_FALSE(running->gateway.exchange(*from_hex(hex))) << hex;
+    for (const auto* hex : {"00", "ff", "0a01", "0a00ff", "0a000a00", "fa0700", "0a020a"})
+        EXPECT_FALSE(running->gateway.exchange(*from_hex(hex))) << hex;
     EXPECT_TRUE(running->gateway.call<pb::SamHealthReport>(request_of(requests().field_count() - 1)));
 }
 
@@ -66,7 +73,12 @@ const BadField bad_fields[] = {
     {"DescribeWithAShortId", [](auto& r) { r.mutable_describe()->set_credential("short"); }, Errc::parameter_invalid},
     {"ListWithALongId", [](auto& r) { r.mutable_list()->set_signer(std::string(17, 'x')); }, Errc::parameter_invalid},
     {"AuthoriseWithoutClient", [](auto& r) { r.mutable_authorise()->set_credential(id16); }, Errc::parameter_invalid},
-    {"AuthoriseWithAStrangeClient", [](auto& r) { r.mutable_authorise()->set_client("a b"); r.mutable_authorise()->set_credential(id16); }, Errc::parameter_invalid},
+    {"AuthoriseWithAStrangeClient",
+     [](auto& r) {
+         r.mutable_authorise()->set_client("a b");
+         r.mutable_authorise()->set_credential(id16);
+     },
+     Errc::parameter_invalid},
     {"AuthoriseWithAHugeFactor",
      [](auto& r) {
          auto& a = *r.mutable_authorise();
@@ -146,13 +158,16 @@ TEST_F(ServiceTest, DescribesAndListsWhatIsThere) {
     EXPECT_EQ(bytes_of(described.certificate()), credential.certificate);
     EXPECT_EQ(running->gateway.call<pb::CredentialList>(list).value().credentials_size(), 1);
     ASSERT_TRUE(set_disabled(credential, true));
-    EXPECT_EQ(running->gateway.call<pb::CredentialDescription>(describe_it).value().status(), pb::CredentialDescription::DISABLED);
+    EXPECT_EQ(running->gateway.call<pb::CredentialDescription>(describe_it).value().status(),
+              pb::CredentialDescription::DISABLED);
     describe_it.mutable_describe()->set_credential(id16);
     EXPECT_EQ(running->gateway.call<pb::CredentialDescription>(describe_it).error().code, Errc::parameter_invalid);
 }
 
 TEST_F(ServiceTest, HealthSaysWhatIsAway) {
-    const auto health = [&] { return running->gateway.call<pb::SamHealthReport>(request_of(requests().field_count() - 1)).value(); };
+    const auto health = [&] {
+        return running->gateway.call<pb::SamHealthReport>(request_of(requests().field_count() - 1)).value();
+    };
     EXPECT_TRUE(health().tokens());
     EXPECT_TRUE(health().store());
     EXPECT_GT(health().log_size(), 0u);
@@ -192,7 +207,9 @@ TEST_F(ServiceTest, AUD_01_TheRecordBeginsWithTheGenesisAndTellsEachStart) {
 
 bool stands_alone_in(const std::string& text, const std::string& word) {
     for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-        const auto free = [&](std::size_t i) { return i >= text.size() || !std::isxdigit(static_cast<unsigned char>(text[i])); };
+        const auto free = [&](std::size_t i) {
+            return i >= text.size() || !std::isxdigit(static_cast<unsigned char>(text[i]));
+        };
         if ((at == 0 || free(at - 1)) && free(at + word.size())) return true;
     }
     return false;
@@ -237,13 +254,15 @@ TEST_F(CoreTest, SAM_24_StepsThatWaitTogetherShareOneCommit) {
     std::latch hold{1}, done{10};
     running->core->post([&](Ledger&) { hold.wait(); }, [](const Error&) {});
     for (int i = 0; i < 10; ++i)
-        running->core->post([&](Ledger& ledger) {
-            ledger.record({Event::refused, "portal"});
-            running->core->after_commit([&](Ledger&, const Result<void>& committed) {
-                EXPECT_TRUE(committed);
-                done.count_down();
-            });
-        }, [](const Error&) {});
+        running->core->post(
+            [&](Ledger& ledger) {
+                ledger.record({Event::refused, "portal"});
+                running->core->after_commit([&](Ledger&, const Result<void>& committed) {
+                    EXPECT_TRUE(committed);
+                    done.count_down();
+                });
+            },
+            [](const Error&) {});
     hold.count_down();
     done.wait();
     const auto after = size_of_log();
@@ -254,7 +273,8 @@ TEST_F(CoreTest, SAM_24_StepsThatWaitTogetherShareOneCommit) {
 TEST_F(CoreTest, WhatIsPostedAfterTheEndIsRefused) {
     running->core->stop();
     bool refused = false;
-    running->core->post([](Ledger&) { FAIL(); }, [&](const Error& error) { refused = error.code == Errc::service_away; });
+    running->core->post([](Ledger&) { FAIL(); },
+                        [&](const Error& error) { refused = error.code == Errc::service_away; });
     EXPECT_TRUE(refused);
 }
 
@@ -262,10 +282,13 @@ TEST_F(CoreTest, WhatWaitsAtTheEndIsDoneAndDurable) {
     std::latch hold{1};
     running->core->post([&](Ledger&) { hold.wait(); }, [](const Error&) {});
     std::atomic<bool> durable = false;
-    running->core->post([&](Ledger& ledger) {
-        ledger.record({Event::stopped, "samd"});
-        running->core->after_commit([&](Ledger&, const Result<void>& committed) { durable = committed.has_value(); });
-    }, [](const Error&) {});
+    running->core->post(
+        [&](Ledger& ledger) {
+            ledger.record({Event::stopped, "samd"});
+            running->core->after_commit(
+                [&](Ledger&, const Result<void>& committed) { durable = committed.has_value(); });
+        },
+        [](const Error&) {});
     std::thread release{[&] { hold.count_down(); }};
     running->core->stop();
     release.join();

@@ -30,7 +30,8 @@ TEST_F(SigningTest, AUD_03_TheIntentComesBeforeTheResultInABatchOfItsOwn) {
     EXPECT_EQ(field(result, "intent"), std::to_string(intent.seq()));
     EXPECT_EQ(result.predecessor(), intent.seq() + 1);
     const auto all = records();
-    EXPECT_TRUE(std::any_of(all.begin() + static_cast<std::ptrdiff_t>(intent.seq()), all.begin() + static_cast<std::ptrdiff_t>(result.seq()),
+    EXPECT_TRUE(std::any_of(all.begin() + static_cast<std::ptrdiff_t>(intent.seq()),
+                            all.begin() + static_cast<std::ptrdiff_t>(result.seq()),
                             [](const auto& record) { return record.type() == "closing"; }));
 }
 
@@ -82,8 +83,12 @@ TEST_F(SigningTest, AnRsaKeySignsUnderBothItsSchemes) {
     pb::KeyProof proof;
     proof.ParseFromString(create_key(grant.enrolment).value().paper().body());
     ASSERT_TRUE(activate(grant.enrolment, certificate_for(grant, bytes_of(proof.public_key()))));
-    const Credential rsa{*CredentialId::from(view_of(proof.credential())), grant.enrolment, bytes_of(proof.public_key()),
-                         bytes_of(factors.totp_secret()), {}, ""};
+    const Credential rsa{*CredentialId::from(view_of(proof.credential())),
+                         grant.enrolment,
+                         bytes_of(proof.public_key()),
+                         bytes_of(factors.totp_secret()),
+                         {},
+                         ""};
     const auto sad = approved(rsa, {"a", "a", "a"});
     const auto pkcs1 = sign(rsa, sad, {"a"}, "", Scheme::rsa_pkcs1);
     ASSERT_TRUE(pkcs1);
@@ -91,7 +96,8 @@ TEST_F(SigningTest, AnRsaKeySignsUnderBothItsSchemes) {
     const auto pss = sign(rsa, sad, {"a"}, "", Scheme::rsa_pss);
     ASSERT_TRUE(pss);
     EXPECT_FALSE(verifies(rsa, "a", pss.value().signatures(0)));
-    EXPECT_TRUE(sam::verifies(*public_key_from_der(rsa.public_key).value(), Scheme::rsa_pss, hash_of("a"), view_of(pss.value().signatures(0))));
+    EXPECT_TRUE(sam::verifies(*public_key_from_der(rsa.public_key).value(), Scheme::rsa_pss, hash_of("a"),
+                              view_of(pss.value().signatures(0))));
     EXPECT_EQ(refusal(sign(rsa, sad, {"a"}, "", Scheme::ecdsa)), Errc::parameter_invalid);
 }
 
@@ -103,14 +109,20 @@ TEST_F(SigningTest, SAM_02_TwoRequestsForOneOccurrenceRaceAndOneWins) {
     auto& core = *running->core;
     core.post([&](Ledger&) { hold.wait(); }, [](const Error&) {});
     for (int i = 0; i < 2; ++i) {
-        auto ask = std::make_shared<SignRequest>(SignRequest{ClientId::from("portal").value(), credential.id, SecretBytes{sad},
-                                                             {hash_of("contract")}, Scheme::ecdsa, ""});
-        core.post([&, ask](Ledger& ledger) {
-            service.sign(ledger, ask, [&](const Result<SignatureList>& result) {
-                ++(result ? good : refused);
-                done.count_down();
-            });
-        }, [](const Error&) {});
+        auto ask = std::make_shared<SignRequest>(SignRequest{ClientId::from("portal").value(),
+                                                             credential.id,
+                                                             SecretBytes{sad},
+                                                             {hash_of("contract")},
+                                                             Scheme::ecdsa,
+                                                             ""});
+        core.post(
+            [&, ask](Ledger& ledger) {
+                service.sign(ledger, ask, [&](const Result<SignatureList>& result) {
+                    ++(result ? good : refused);
+                    done.count_down();
+                });
+            },
+            [](const Error&) {});
     }
     hold.count_down();
     done.wait();
@@ -149,7 +161,8 @@ TEST_F(SigningTest, SIG_20_ARepeatWithItsKeyGivesTheSameBytesAndSignsNothing) {
     EXPECT_EQ(later.value().SerializeAsString(), first.value().SerializeAsString());
     EXPECT_EQ(records("sign-intent").size(), 1u);
     EXPECT_EQ(refusal(sign(credential, sad, {"b", "a"}, "key-1")), Errc::parameter_invalid);
-    EXPECT_EQ(refusal(sign(credential, sad, {"a", "b"}, "key-1", Scheme::ecdsa, "other-portal")), Errc::parameter_invalid);
+    EXPECT_EQ(refusal(sign(credential, sad, {"a", "b"}, "key-1", Scheme::ecdsa, "other-portal")),
+              Errc::parameter_invalid);
 }
 
 TEST_F(SigningTest, AFailureBeforeTheModuleSignedGivesTheHashesBack) {
@@ -192,7 +205,8 @@ TEST_F(SigningTest, AnOutcomeThatIsNotKnownCountsAsUsed) {
     std::uint64_t intent = 0;
     in_store([&](Ledger& ledger) {
         auto cell = *ledger.credential(credential.id).value();
-        const SignRequest ask{ClientId::from("portal").value(), credential.id, SecretBytes{sad}, {hash_of("a")}, Scheme::ecdsa, "key-1"};
+        const SignRequest ask{
+            ClientId::from("portal").value(), credential.id, SecretBytes{sad}, {hash_of("a")}, Scheme::ecdsa, "key-1"};
         ASSERT_TRUE(SadVerifier::verify(cell, ask, clock.now()));
         ledger.put(cell);
         intent = ledger.next_seq();

@@ -1,4 +1,3 @@
-#include "qscd/genesis/genesis.hpp"
 #include "tests/unit/qscd/sam/trial.hpp"
 
 #include <fstream>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "protocol/message.hpp"
+#include "qscd/genesis/genesis.hpp"
 
 namespace qscd::sam {
 namespace {
@@ -65,7 +65,9 @@ void TrialModule::load() {
     fs::create_directories(folder / "tokens");
     std::ofstream{folder / "softhsm2.conf"} << "directories.tokendir = " << (folder / "tokens").string()
                                             << "\nobjectstore.backend = file\nlog.level = ERROR\n";
-    module = hsm::Module::load({library(), "", {{"SOFTHSM2_CONF", (folder / "softhsm2.conf").string()}}, folder / "tokens"}).value();
+    module = hsm::Module::load(
+                 {library(), "", {{"SOFTHSM2_CONF", (folder / "softhsm2.conf").string()}}, folder / "tokens"})
+                 .value();
 }
 TrialModule::~TrialModule() {
     module.reset();
@@ -101,7 +103,9 @@ void wait_until_reachable(const hsm::Token& token) {
     EXPECT_TRUE(token.reachable());
 }
 
-DtbsR hash_of(std::string_view document) { return DtbsR::from(HashAlgorithm::sha256, sha256(view_of(document)).bytes()).value(); }
+DtbsR hash_of(std::string_view document) {
+    return DtbsR::from(HashAlgorithm::sha256, sha256(view_of(document)).bytes()).value();
+}
 
 // RFC 6238 with HMAC-SHA-1 and six digits.
 std::string totp(ByteView secret, TimePoint at, unsigned period) {
@@ -109,9 +113,11 @@ std::string totp(ByteView secret, TimePoint at, unsigned period) {
     std::array<std::uint8_t, 8> counter;
     for (std::size_t i = 8; i-- > 0; step >>= 8) counter[i] = static_cast<std::uint8_t>(step);
     std::array<std::uint8_t, 20> mac;
-    HMAC(EVP_sha1(), secret.data(), static_cast<int>(secret.size()), counter.data(), counter.size(), mac.data(), nullptr);
+    HMAC(EVP_sha1(), secret.data(), static_cast<int>(secret.size()), counter.data(), counter.size(), mac.data(),
+         nullptr);
     const std::size_t at_byte = mac[19] & 15u;
-    const unsigned number = (mac[at_byte] & 127u) << 24 | unsigned{mac[at_byte + 1]} << 16 | unsigned{mac[at_byte + 2]} << 8 | mac[at_byte + 3];
+    const unsigned number = (mac[at_byte] & 127u) << 24 | unsigned{mac[at_byte + 1]} << 16 |
+                            unsigned{mac[at_byte + 2]} << 8 | mac[at_byte + 3];
     auto out = std::to_string(number % 1'000'000);
     return std::string(6 - out.size(), '0') + out;
 }
@@ -126,7 +132,8 @@ Person boris() { return {{"DE", "Boris", "Müller", "PNODE-0987654321", "Boris M
 
 Desk::Desk(TimePoint now) {
     const auto ca_text = [&](const EvpPkey& key, const char* common_name) {
-        return CertificateText{der_of(*key, i2d_PUBKEY), {"AT", "", "", "", common_name}, now - 24h, now + std::chrono::days{3650}};
+        return CertificateText{
+            der_of(*key, i2d_PUBKEY), {"AT", "", "", "", common_name}, now - 24h, now + std::chrono::days{3650}};
     };
     root_certificate = issue(ca_text(root, "TEST Root"), nullptr, *root);
     ca_certificate = issue(ca_text(ca, "TEST CA"), X509_get_subject_name(root_certificate.get()), *root);
@@ -148,24 +155,35 @@ Bytes certificate(const CertificateText& text, X509& issuer, EVP_PKEY& issuer_ke
 policy::Policy trial_policy() {
     const std::string pds = "pds = [{lang = \"en\", url = \"https://tsp.example/pds-en.pdf\"}]\n";
     const auto profile = [&](const char* name, const char* type, const char* rest) {
-        return std::string{"[profile."} + name + "]\ntype = \"" + type + "\"\n" + (std::string_view{type} == "LCP" ? "" : pds) + rest;
+        return std::string{"[profile."} + name + "]\ntype = \"" + type + "\"\n" +
+               (std::string_view{type} == "LCP" ? "" : pds) + rest;
     };
     const std::string totp = "totp = {period = 30}\n";
     return policy::Policy::parse(
                "public_base = \"http://pki.tsp.example\"\n" +
-                   profile("totp", "QCP-n-qscd", "policy = \"trial\"\nkeys = [\"P-256\", \"RSA-3072\"]\npin = {digits = [4, 8], tries = 3}\n"
-                                                 "otp = [\"totp\"]\nmodes = [\"explicit\", \"page\"]\nmultisign = 5\notp_failures_a_day = 4\n") + totp +
-                   profile("sms", "QCP-n-qscd", "policy = \"trial\"\nkeys = [\"P-256\"]\npin = {digits = [4, 8], tries = 3}\n"
-                                                "otp = [\"sms\"]\nmodes = [\"explicit\", \"page\"]\n") +
-                   profile("either", "QCP-n", "policy = \"trial\"\nkeys = [\"P-256\"]\notp = [\"totp\", \"sms\"]\nmodes = [\"explicit\", \"page\"]\n") + totp +
-                   profile("lcp", "LCP", "keys = [\"P-256\"]\notp = [\"totp\", \"sms\"]\nmodes = [\"explicit\"]\n") + totp +
-                   profile("page", "QCP-n-qscd", "keys = [\"P-256\"]\notp = [\"totp\"]\n") + totp,
+                   profile(
+                       "totp", "QCP-n-qscd",
+                       "policy = \"trial\"\nkeys = [\"P-256\", \"RSA-3072\"]\npin = {digits = [4, 8], tries = 3}\n"
+                       "otp = [\"totp\"]\nmodes = [\"explicit\", \"page\"]\nmultisign = 5\notp_failures_a_day = 4\n") +
+                   totp +
+                   profile("sms", "QCP-n-qscd",
+                           "policy = \"trial\"\nkeys = [\"P-256\"]\npin = {digits = [4, 8], tries = 3}\n"
+                           "otp = [\"sms\"]\nmodes = [\"explicit\", \"page\"]\n") +
+                   profile("either", "QCP-n",
+                           "policy = \"trial\"\nkeys = [\"P-256\"]\notp = [\"totp\", \"sms\"]\nmodes = [\"explicit\", "
+                           "\"page\"]\n") +
+                   totp +
+                   profile("lcp", "LCP", "keys = [\"P-256\"]\notp = [\"totp\", \"sms\"]\nmodes = [\"explicit\"]\n") +
+                   totp + profile("page", "QCP-n-qscd", "keys = [\"P-256\"]\notp = [\"totp\"]\n") + totp,
                "policy.toml")
         .value();
 }
 
 Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& time)
-    : clock(time), paper_keys(desk.paper_keys()), sam_token(tokens.open("qscd-sam")), signer_token(tokens.open("qscd-signers-1", 2)),
+    : clock(time),
+      paper_keys(desk.paper_keys()),
+      sam_token(tokens.open("qscd-sam")),
+      signer_token(tokens.open("qscd-signers-1", 2)),
       database(store::Database::open(tokens.folder / "samd.sqlite").value()),
       notifier([this](const std::string&, ByteView request, const protocol::Responder& responder) {
           const auto message = protocol::decode<pb::NotifierRequest>(request).value();
@@ -176,18 +194,23 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
           }
           responder.answer(pb::Done{});
       }),
-      sam{nullptr, rules, paper_keys, issuers, *signer_token, "softhsm2", process_key, messenger, clock}, service(sam),
+      sam{nullptr, rules, paper_keys, issuers, *signer_token, *sam_token, "softhsm2", process_key, messenger, clock},
+      service(sam),
       server([this](const std::string& role, ByteView request, const protocol::Responder& responder) {
           service.handle(role, request, responder);
       }) {
-    X509_up_ref(desk.ca_certificate.get());
-    issuers.emplace_back(desk.ca_certificate.get());
+    for (auto* issuer : {&issuers.lcp, &issuers.qualified}) {
+        X509_up_ref(desk.ca_certificate.get());
+        issuer->reset(desk.ca_certificate.get());
+    }
     auto [ask, answer] = socket_pair();
     notifier.serve(std::move(answer), "samd");
     to_notifier.connect(std::move(ask));
-    core = std::make_unique<Core>([this] { return open_ledger(); }, [](Ledger&) {}, [this](const Error&) { lost = true; });
+    core = std::make_unique<Core>([this] { return open_ledger(); }, [](Ledger&) {},
+                                  [this](const Error&) { lost = true; });
     sam.core = core.get();
-    for (auto [client, role] : {std::pair{&gateway, "gatewayd"}, std::pair{&bootstrap, "bootstrap"}, std::pair{&stranger, "stranger"}}) {
+    for (auto [client, role] :
+         {std::pair{&gateway, "gatewayd"}, std::pair{&bootstrap, "bootstrap"}, std::pair{&stranger, "stranger"}}) {
         auto [near, far] = socket_pair();
         server.serve(std::move(far), role);
         client->connect(std::move(near));
@@ -243,7 +266,8 @@ Result<pb::EnrolmentState> TrialSam::begin(const pb::Paper& grant) {
     *request.mutable_begin_enrolment()->mutable_grant() = grant;
     return running->bootstrap.call<pb::EnrolmentState>(request);
 }
-Result<pb::FactorsSet> TrialSam::set_factors(const EnrolmentId& enrolment, const std::string& pin, const std::string& code) {
+Result<pb::FactorsSet> TrialSam::set_factors(const EnrolmentId& enrolment, const std::string& pin,
+                                             const std::string& code) {
     pb::SamRequest request;
     auto& factors = *request.mutable_set_factors();
     factors.set_enrolment(string_of(enrolment.bytes()));
@@ -264,7 +288,8 @@ Result<pb::SignedPaper> TrialSam::activate(const EnrolmentId& enrolment, const B
     return running->bootstrap.call<pb::SignedPaper>(request);
 }
 Bytes TrialSam::certificate_for(const protocol::Grant& grant, const Bytes& public_key) const {
-    return certificate({public_key, grant.subject, clock.now() - 60s, clock.now() + std::chrono::days{365}}, *desk.ca_certificate, *desk.ca);
+    return certificate({public_key, grant.subject, clock.now() - 60s, clock.now() + std::chrono::days{365}},
+                       *desk.ca_certificate, *desk.ca);
 }
 
 Credential TrialSam::enrol(const Person& person, const std::string& profile, const std::string& pin) {
@@ -280,8 +305,12 @@ Credential TrialSam::enrol(const Person& person, const std::string& profile, con
     auto made = certificate_for(grant, bytes_of(proof.public_key()));
     const auto active = activate(grant.enrolment, made);
     EXPECT_TRUE(active) << describe(active.error());
-    return {*CredentialId::from(view_of(begun.value().credential())), grant.enrolment, bytes_of(proof.public_key()),
-            bytes_of(factors.value().totp_secret()), std::move(made), person.phone};
+    return {*CredentialId::from(view_of(begun.value().credential())),
+            grant.enrolment,
+            bytes_of(proof.public_key()),
+            bytes_of(factors.value().totp_secret()),
+            std::move(made),
+            person.phone};
 }
 
 std::string TrialSam::last_sms(const std::string& phone) {
@@ -334,8 +363,9 @@ Result<pb::ChallengeOpened> TrialSam::challenge(const Credential& credential, co
     name_hashes(open, documents);
     return running->gateway.call<pb::ChallengeOpened>(request);
 }
-Result<pb::Signatures> TrialSam::sign(const Credential& credential, const std::string& sad, const std::vector<std::string>& documents,
-                                      const std::string& key, Scheme scheme, const std::string& client) {
+Result<pb::Signatures> TrialSam::sign(const Credential& credential, const std::string& sad,
+                                      const std::vector<std::string>& documents, const std::string& key, Scheme scheme,
+                                      const std::string& client) {
     pb::SamRequest request;
     auto& sign = *request.mutable_sign();
     sign.set_client(client);
@@ -368,7 +398,8 @@ std::vector<pb::LogRecord> TrialSam::records() {
         const auto some = running->bootstrap.call<pb::LogRecords>(request);
         EXPECT_TRUE(some);
         if (!some || some.value().records().empty()) return out;
-        for (const auto& record : some.value().records()) out.push_back(protocol::decode<pb::LogRecord>(view_of(record)).value());
+        for (const auto& record : some.value().records())
+            out.push_back(protocol::decode<pb::LogRecord>(view_of(record)).value());
     }
 }
 std::vector<pb::LogRecord> TrialSam::records(std::string_view type) {

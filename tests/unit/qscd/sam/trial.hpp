@@ -23,7 +23,7 @@ struct TrialModule {
     ~TrialModule();
     std::unique_ptr<hsm::Token> open(const std::string& label, unsigned threads = 1);  // made when it is not there
     std::unique_ptr<hsm::Token> open_sam(const Sha256Digest& policy_version);          // with its genesis
-    void take_away();  // the tokens, as if pulled out
+    void take_away();                                                                  // the tokens, as if pulled out
     void bring_back();
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
@@ -49,7 +49,8 @@ Person boris();
 
 // Issuing keys and papers.
 struct Desk {
-    EvpPkey officer = generate_p256(), rule = generate_p256(), stranger = generate_p256(), root = generate_p256(), ca = generate_p256();
+    EvpPkey officer = generate_p256(), rule = generate_p256(), stranger = generate_p256(), root = generate_p256(),
+            ca = generate_p256();
     X509Cert root_certificate, ca_certificate;
     explicit Desk(TimePoint now);
     protocol::TrustedKeys paper_keys() const;
@@ -76,7 +77,7 @@ struct Running {
 
     const Clock& clock;
     protocol::TrustedKeys paper_keys;
-    std::vector<X509Cert> issuers;
+    IssuingCas issuers;
     std::atomic<bool> lost = false;
     std::unique_ptr<Core> core;
     std::unique_ptr<hsm::Token> sam_token, signer_token;
@@ -136,10 +137,12 @@ struct TrialSam : ::testing::Test {
     Result<pb::Authorised> authorise(const Credential& credential, const Ask& ask);
     Result<pb::ChallengeOpened> challenge(const Credential& credential, const std::vector<std::string>& documents,
                                           const std::string& client = "portal", const std::string& factor = "SMS");
-    Result<pb::Signatures> sign(const Credential& credential, const std::string& sad, const std::vector<std::string>& documents = {"contract"},
-                                const std::string& key = "", Scheme scheme = Scheme::ecdsa, const std::string& client = "portal");
+    Result<pb::Signatures> sign(const Credential& credential, const std::string& sad,
+                                const std::vector<std::string>& documents = {"contract"}, const std::string& key = "",
+                                Scheme scheme = Scheme::ecdsa, const std::string& client = "portal");
     Result<pb::Done> set_disabled(const Credential& credential, bool disabled);
-    std::string approved(const Credential& credential, const std::vector<std::string>& documents = {"contract"});  // a SAD token
+    std::string approved(const Credential& credential,
+                         const std::vector<std::string>& documents = {"contract"});  // a SAD token
     std::string code(const Credential& credential) const { return totp(credential.totp_secret, clock.now()); }
     void next_step() { clock.advance(30s); }
 
