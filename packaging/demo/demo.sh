@@ -23,11 +23,14 @@ die() { printf '\n  [FAILED] %s\n' "$*" >&2; exit 1; }
 
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
-# A demo that still runs on this folder is stopped before its state goes.
-if [ $reset = 1 ] && [ -s "$dir/deployment/run/qscd.lock" ] && kill -TERM "$(tr -dc 0-9 <"$dir/deployment/run/qscd.lock")" 2>/dev/null; then
-    while kill -0 "$(tr -dc 0-9 <"$dir/deployment/run/qscd.lock")" 2>/dev/null; do read -rt 0.1 <> <(:) || true; done
+# A demo that still runs on this folder is stopped before its state goes. Who runs it holds the lock; the number in a lock
+# that nobody holds may be anybody's by now.
+lock=$dir/deployment/run/qscd.lock
+if [ $reset = 1 ] && [ -s "$lock" ] && ! flock -n "$lock" true; then
+    kill -TERM "$(tr -dc 0-9 <"$lock")" 2>/dev/null || true
+    flock -w 60 "$lock" true || die "the demo that runs in $dir does not stop"
 fi
-[ $reset = 0 ] || { rm -rf "${dir:?}/deployment" "$dir/demo.json" "$dir/signers" "$dir/out"; mkdir -p "$dir"; }
+[ $reset = 0 ] || rm -rf "${dir:?}"/{deployment,signers,out,demo.json,portal.json,sign.json,last-code}
 deployment=$dir/deployment
 qscd() { "$bin/qscd" --deployment "$deployment" "$@"; }
 

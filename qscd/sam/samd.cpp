@@ -129,4 +129,4 @@ private:
 }  // namespace
 }  // namespace qscd::sam
 
-int main(int argc, char** argv) { return qscd::process::run("samd", argc, argv, qscd::sam::Samd::start); }
+int main(int argc, char** argv) { return qscd::process::run("qscd-samd", argc, argv, qscd::sam::Samd::start); }

@@ -13,9 +13,9 @@ using testing::HasSubstr;
 
 struct Mistake {
     std::string name, file;
-    std::string from, to;             // in the file; an empty `from`: `to` is added at the end; both empty: the file is absent
-    std::vector<std::string> named;   // what the refusal says
-    std::string at_line_of = {};      // the line that holds this is named, too
+    std::string from, to;  // in the file; an empty `from`: `to` is added at the end; both empty: the file is absent
+    std::vector<std::string> named;  // what the refusal says
+    std::string at_line_of = {};     // the line that holds this is named, too
 };
 std::ostream& operator<<(std::ostream& out, const Mistake& each) { return out << each.name; }
 
@@ -53,11 +53,13 @@ TEST_P(Configuration, MistakeIsNamedWithFileLineAndKey) {
     const auto said = up();
     EXPECT_NE(said.exit_code, 0);
     EXPECT_NE(said.exit_code, 124) << "it did not end by itself";
-    EXPECT_THAT(said.err, HasSubstr(fs::path{mistake.file}.filename().string()));
+    EXPECT_THAT(said.err, testing::AnyOf(HasSubstr(path.string()), HasSubstr(path.parent_path().string() + ": ")));
     for (const auto& word : mistake.named) EXPECT_THAT(said.err, HasSubstr(word));
     if (!mistake.at_line_of.empty()) {
         const auto text = required(read_file(path), "the file");
-        const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(text.find(mistake.at_line_of)), '\n');
+        const auto line = 1 + std::count(text.begin(),
+                                         text.begin() + static_cast<std::ptrdiff_t>(text.find(mistake.at_line_of)),
+                                         '\n');
         EXPECT_THAT(said.err, HasSubstr(path.filename().string() + ":" + std::to_string(line) + ":"));
     }
     const auto status = run_program({QSCD_BINARY, "--deployment", folder_, "status"});
@@ -68,34 +70,70 @@ const char* const toml = "qscd.toml";
 const char* const rules = "policy/policy.toml";
 INSTANTIATE_TEST_SUITE_P(
     All, Configuration,
-    testing::Values(
-        Mistake{"Typo", toml, "[api]\naddress", "[api]\nadress", {"api.adress", "unknown key", "did you mean \"address\"?"}, "adress ="},
-        Mistake{"UnknownTable", toml, "", "\n[metrics]\nport = 1\n", {"metrics"}, "[metrics]"},
-        Mistake{"PortOutOfRange", toml, "[status]\naddress = \"127.0.0.1\"\nport = ", "[status]\naddress = \"127.0.0.1\"\nport = 9", {"status.port", "0 to 65535"}, "port = 9"},
-        Mistake{"WrongType", toml, "lang = \"en\"", "lang = 5", {"service.lang"}, "lang = 5"},
-        Mistake{"MissingKey", toml, "region = \"EU\"\n", "", {"service.region", "missing"}},
-        Mistake{"MissingTable", toml, "[service]", "[servise]", {"service"}},
-        Mistake{"KeyTwice", toml, "lang = \"en\"", "lang = \"en\"\nlang = \"de\"", {"lang"}, "lang = \"de\""},
-        Mistake{"NoToml", toml, "[module]", "[module", {}, "[module"},
-        Mistake{"NoFile", toml, "", "", {"No such file"}},
-        Mistake{"PolicyTypo", rules, "tries = 5", "tires = 5", {"profile.qscd-totp.pin.tires", "did you mean \"tries\"?"}, "tires"},
-        Mistake{"PolicyValue", rules, "validity   = \"5 years\"", "validity   = \"9 years\"", {"profile.qscd-totp.validity"}, "9 years"},
-        Mistake{"PolicyType", rules, "\"QCP-n-qscd\"", "\"QCP-x\"", {"profile.qscd-totp.type"}, "QCP-x"},
-        Mistake{"PolicyPinTooShort", rules, "digits = [4, 8]", "digits = [3, 8]", {"profile.qscd-totp.pin.digits"}, "[3, 8]"},
-        Mistake{"PolicyExplicitUnderQualified", rules, "policy     = \"qualified\"\nvalidity   = \"5 years\"", "policy     = \"qualified\"\nvalidity   = \"5 years\"\notp_failures_a_day = 31", {"profile.qscd-page.otp_failures_a_day", "1 to 30"}, "a_day = 31"},
-        Mistake{"PolicyModes", rules, "modes      = [\"page\"]", "modes      = [\"explicit\"]", {"profile.qscd-page.modes"}, "modes      = [\"explicit\"]\n"},
-        Mistake{"PolicyWithoutBase", rules, "public_base", "# public_base", {"public_base", "missing"}},
-        Mistake{"PolicyNoFile", rules, "", "", {"No such file"}},
-        Mistake{"NoRootCertificate", "pki/root.pem", "", "", {"No such file"}},
-        Mistake{"NoPinOfTheSam", "secrets/qscd-sam.pin", "", "", {"No such file"}},
-        Mistake{"NoTlsKey", "tls/gateway.key", "", "", {}},
-        Mistake{"NoModuleEntry", "modules/softhsm2.toml", "", "", {}}),
+    testing::Values(Mistake{"Typo",
+                            toml,
+                            "[api]\naddress",
+                            "[api]\nadress",
+                            {"api.adress", "unknown key", "did you mean \"address\"?"},
+                            "adress ="},
+                    Mistake{"UnknownTable", toml, "", "\n[metrics]\nport = 1\n", {"metrics"}, "[metrics]"},
+                    Mistake{"PortOutOfRange",
+                            toml,
+                            "[status]\naddress = \"127.0.0.1\"\nport = ",
+                            "[status]\naddress = \"127.0.0.1\"\nport = 9",
+                            {"status.port", "0 to 65535"},
+                            "port = 9"},
+                    Mistake{"WrongType", toml, "lang = \"en\"", "lang = 5", {"service.lang"}, "lang = 5"},
+                    Mistake{"MissingKey", toml, "region = \"EU\"\n", "", {"service.region", "missing"}},
+                    Mistake{"MissingTable", toml, "[service]", "[servise]", {"service"}},
+                    Mistake{
+                        "KeyTwice", toml, "lang = \"en\"", "lang = \"en\"\nlang = \"de\"", {"lang"}, "lang = \"de\""},
+                    Mistake{"NoToml", toml, "[module]", "[module", {}, "[module"},
+                    Mistake{"NoFile", toml, "", "", {"No such file"}},
+                    Mistake{"PolicyTypo",
+                            rules,
+                            "tries = 5",
+                            "tires = 5",
+                            {"profile.qscd-totp.pin.tires", "did you mean \"tries\"?"},
+                            "tires"},
+                    Mistake{"PolicyValue",
+                            rules,
+                            "validity   = \"5 years\"",
+                            "validity   = \"9 years\"",
+                            {"profile.qscd-totp.validity"},
+                            "9 years"},
+                    Mistake{"PolicyType", rules, "\"QCP-n-qscd\"", "\"QCP-x\"", {"profile.qscd-totp.type"}, "QCP-x"},
+                    Mistake{"PolicyPinTooShort",
+                            rules,
+                            "digits = [4, 8]",
+                            "digits = [3, 8]",
+                            {"profile.qscd-totp.pin.digits"},
+                            "[3, 8]"},
+                    Mistake{"PolicyNumber",
+                            rules,
+                            "policy     = \"qualified\"\nvalidity   = \"5 years\"",
+                            "policy     = \"qualified\"\nvalidity   = \"5 years\"\notp_failures_a_day = 31",
+                            {"profile.qscd-page.otp_failures_a_day", "1 to 30"},
+                            "a_day = 31"},
+                    Mistake{"PolicyModes",
+                            rules,
+                            "modes      = [\"page\"]",
+                            "modes      = [\"explicit\"]",
+                            {"profile.qscd-page.modes"},
+                            "modes      = [\"explicit\"]\n"},
+                    Mistake{"PolicyWithoutBase", rules, "public_base", "# public_base", {"public_base", "missing"}},
+                    Mistake{"PolicyNoFile", rules, "", "", {"No such file"}},
+                    Mistake{"NoRootCertificate", "pki/root.pem", "", "", {"No such file"}},
+                    Mistake{"NoPinOfTheSam", "secrets/qscd-sam.pin", "", "", {"No such file"}},
+                    Mistake{"NoTlsKey", "tls/gateway.key", "", "", {}},
+                    Mistake{"NoModuleEntry", "modules/softhsm2.toml", "", "", {"no module here"}}),
     [](const auto& each) { return each.param.name; });
 
 TEST(Initialisation, ChangesNoDeploymentThatIsThere) {
     RunningDeployment deployment;
     const auto before = required(read_file(deployment.in("qscd.toml")), "qscd.toml");
-    const auto said = deployment.qscd({"init", "--policy", source_folder / "packaging/demo/policy.toml", "--modules", source_folder / "hsm-config/modules"});
+    const auto said = deployment.qscd({"init", "--policy", source_folder / "packaging/demo/policy.toml", "--modules",
+                                       source_folder / "hsm-config/modules"});
     EXPECT_EQ(said.exit_code, 2);
     EXPECT_THAT(said.err, HasSubstr("holds a deployment already"));
     EXPECT_EQ(required(read_file(deployment.in("qscd.toml")), "qscd.toml"), before);

@@ -94,7 +94,8 @@ void EnrolmentSteps::take(unsigned step) {
             factors.set_code(signer_.sent_code());
             factors.set_acceptance_digest(acceptance.acceptance_digest());
             const auto set = required(deployment_.ask<pb::FactorsSet>("samd", sam), "factors");
-            if (!set.totp_secret().empty()) signer_.use_app(base32(set.totp_secret()), set.totp_period(), set.totp_digits());
+            if (!set.totp_secret().empty())
+                signer_.use_app(base32(set.totp_secret()), set.totp_period(), set.totp_digits());
             return;
         }
         case 5:
@@ -139,7 +140,8 @@ std::size_t keys_in_token(const RunningDeployment& deployment) {
                                    "--login", "--pin", pin, "--list-objects", "--type", "privkey"});
     require(said.exit_code == 0, "pkcs11-tool: " + said.err);
     std::size_t count = 0;
-    for (auto at = said.out.find("Private Key Object"); at != std::string::npos; at = said.out.find("Private Key Object", at + 1))
+    for (auto at = said.out.find("Private Key Object"); at != std::string::npos;
+         at = said.out.find("Private Key Object", at + 1))
         ++count;
     return count;
 }

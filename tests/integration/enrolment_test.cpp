@@ -1,5 +1,5 @@
-// Enrolment by papers on the real daemons: interrupted anywhere it is finished by typing the command again, with one key
-// and one certificate; papers that are damaged or belong elsewhere are refused by each process that reads them.
+// Enrolment by papers on the real daemons: interrupted anywhere it is finished by typing the command again, with one
+// key and one certificate; papers that are damaged or belong elsewhere are refused by each process that reads them.
 #include <gmock/gmock.h>
 #include <thread>
 
@@ -35,7 +35,8 @@ std::vector<pb::RegisterEntry> register_of(const std::string& credential_hex) {
     return out;
 }
 
-void expect_whole(Signer& signer, const Credential& credential, std::size_t keys_before, std::size_t certificates_before) {
+void expect_whole(Signer& signer, const Credential& credential, std::size_t keys_before,
+                  std::size_t certificates_before) {
     auto& cast = Stage::cast();
     EXPECT_EQ(keys_in_token(cast.deployment), keys_before + 1) << "one key, and none without an owner";
     EXPECT_EQ(static_cast<std::size_t>(certificates_of(cast.deployment).entries_size()), certificates_before + 1);
@@ -66,7 +67,8 @@ TEST_P(Interruption, IsFinishedByTypingTheCommandAgain) {
     cast.deployment.kill_daemons({"samd", "rad", "cad"});
 
     auto enrolment = steps.enrolment_hex();
-    if (taken <= EnrolmentSteps::typed_by_enrol) {  // a code of the process that ended is worth nothing: `enrol` sends another
+    if (taken <=
+        EnrolmentSteps::typed_by_enrol) {  // a code of the process that ended is worth nothing: `enrol` sends another
         const auto again = signer->begin("qscd-totp", "P-256");
         if (taken > 0) EXPECT_EQ(again, enrolment) << "the same request";
         enrolment = again;
@@ -106,7 +108,7 @@ TEST(Interruption, WhileTheKeyIsMadeLeavesNoKeyBehind) {
     EXPECT_EQ(static_cast<std::size_t>(certificates_of(cast.deployment).entries_size()), certificates + 1);
 }
 
-// --- papers -------------------------------------------------------------------------------------------------------------
+// --- papers ---
 
 struct Damage {
     const char* name;
@@ -121,7 +123,8 @@ constexpr std::array damages{
     Damage{"body half", [](pb::Paper& paper) { paper.mutable_body()->resize(paper.body().size() / 2); }},
     Damage{"body longer", [](pb::Paper& paper) { paper.mutable_body()->push_back('\0'); }},
     Damage{"no body", [](pb::Paper& paper) { paper.clear_body(); }},
-    Damage{"signature's last byte", [](pb::Paper& paper) { flip(*paper.mutable_signature(), paper.signature().size() - 1); }},
+    Damage{"signature's last byte",
+           [](pb::Paper& paper) { flip(*paper.mutable_signature(), paper.signature().size() - 1); }},
     Damage{"signature shorter", [](pb::Paper& paper) { paper.mutable_signature()->pop_back(); }},
     Damage{"signature longer", [](pb::Paper& paper) { paper.mutable_signature()->push_back('\0'); }},
     Damage{"no signature", [](pb::Paper& paper) { paper.clear_signature(); }},
@@ -160,7 +163,8 @@ protected:
     }
     static void TearDownTestSuite() {  // nothing that was tried spoilt anything: all end well
         for (auto& side : sides_)
-            for (unsigned step = 6; step < EnrolmentSteps::count; ++step) EXPECT_NO_THROW(side.steps->take(step)) << step;
+            for (unsigned step = 6; step < EnrolmentSteps::count; ++step)
+                EXPECT_NO_THROW(side.steps->take(step)) << step;
         for (unsigned step = 3; step < EnrolmentSteps::count; ++step) EXPECT_NO_THROW(waiting_->take(step)) << step;
         for (auto& side : sides_) side = {};
         waiting_.reset();
@@ -250,7 +254,8 @@ TEST_F(Papers, CadRefusesDamagedPapersAndPapersOfAnotherEnrolment) {
     EXPECT_EQ(issue(first().key_proof(), first().key_proof()), Errc::paper_refused);
     EXPECT_EQ(issue(first().key_proof(), first().grant()), Errc::paper_refused);
     EXPECT_EQ(issue(signed_by_a_stranger(first().grant(), "qscd/grant/v1"), first().key_proof()), Errc::paper_refused);
-    EXPECT_EQ(issue(first().grant(), signed_by_a_stranger(first().key_proof(), "qscd/key-proof/v1")), Errc::paper_refused);
+    EXPECT_EQ(issue(first().grant(), signed_by_a_stranger(first().key_proof(), "qscd/key-proof/v1")),
+              Errc::paper_refused);
     EXPECT_EQ(certificates_of(deployment).SerializeAsString(), before) << "the register is as it was";
 }
 
@@ -262,10 +267,12 @@ TEST_F(Papers, SamdActivatesNothingButTheCertificateOfItsOwnKeyAndSubject) {
     flip(broken, broken.size() - 1);
     auto shorter = first().certificate();
     shorter.pop_back();
-    const auto root = required(certificate_from_pem(required(read_file(cast.deployment.in("pki/root.pem")), "root")), "root");
+    const auto root = required(certificate_from_pem(required(read_file(cast.deployment.in("pki/root.pem")), "root")),
+                               "root");
     const auto lcp = required(certificate_from_pem(required(read_file(cast.anna_lcp.certificate), "LCP")), "LCP");
-    for (const auto& bad : {second().certificate(), broken, shorter, first().certificate() + '\0', std::string{},
-                            std::string{text_of(der_of(*root, i2d_X509))}, std::string{text_of(der_of(*lcp, i2d_X509))}}) {
+    for (const auto& bad :
+         {second().certificate(), broken, shorter, first().certificate() + '\0', std::string{},
+          std::string{text_of(der_of(*root, i2d_X509))}, std::string{text_of(der_of(*lcp, i2d_X509))}}) {
         const Evidence evidence{cast.deployment};
         const auto code = activate(first().enrolment(), bad);
         EXPECT_TRUE(code == Errc::paper_refused || code == Errc::parameter_invalid) << name_of(code);
@@ -302,17 +309,19 @@ TEST_F(Papers, RadGivesNoGrantWithoutTheOfficersSignatureOverThatVeryBody) {
     EXPECT_EQ(approve([](auto&) {}), Errc::out_of_order) << "before the signer accepted";
     steps.take(1);
     const auto other = EnrolmentSteps::approval(cast.deployment, first().created());
-    EXPECT_EQ(approve([&](auto& each) { each.set_signature(other.signature()); }), Errc::access_denied) << "over another body";
+    EXPECT_EQ(approve([&](auto& each) { each.set_signature(other.signature()); }), Errc::access_denied)
+        << "over another body";
     EXPECT_EQ(approve([](auto& each) { each.mutable_signature()->pop_back(); }), Errc::access_denied);
     EXPECT_EQ(approve([](auto& each) { flip(*each.mutable_key_id(), 0); }), Errc::access_denied);
-    EXPECT_EQ(approve([](auto& each) { each.clear_signature(); }), Errc::access_denied) << "the rule key is for LCP alone";
+    EXPECT_EQ(approve([](auto& each) { each.clear_signature(); }), Errc::access_denied)
+        << "the rule key is for LCP alone";
     pb::RaRequest ask;
     ask.mutable_get_grant()->set_enrolment(steps.enrolment());
     EXPECT_FALSE(cast.deployment.ask<pb::SignedPaper>("rad", ask)) << "there is none";
     EXPECT_EQ(approve([](auto&) {}), Errc{});
 }
 
-// --- who may ask what ---------------------------------------------------------------------------------------------------
+// --- who may ask what ---
 
 TEST(Roles, TheOwnerMayNeitherAuthoriseNorSignNorOpenAChallenge) {
     auto& cast = Stage::cast();

@@ -13,7 +13,8 @@ std::vector<json::Object> lines_of(std::string_view text) {
     while (!text.empty()) {
         const auto end = text.find('\n');
         if (end == std::string_view::npos) break;
-        out.push_back(required(json::Object::parse(text.substr(0, end)), "a line of a log: " + std::string{text.substr(0, end)}));
+        out.push_back(
+            required(json::Object::parse(text.substr(0, end)), "a line of a log: " + std::string{text.substr(0, end)}));
         text.remove_prefix(end + 1);
     }
     return out;

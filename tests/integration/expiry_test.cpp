@@ -31,7 +31,8 @@ TEST(Expiry, ACertificateSignsToItsLastMomentAndNeverAfter) {
     }
     {
         const Evidence evidence{cast.deployment};
-        expect_refusal(evidence, portal.authorise(cast.anna_qscd.id, hashes, {cast.anna.pin(), "TOTP", cast.anna.fresh_code()}),
+        expect_refusal(evidence,
+                       portal.authorise(cast.anna_qscd.id, hashes, {cast.anna.pin(), "TOTP", cast.anna.fresh_code()}),
                        expected);
     }
     const auto info = portal.call("credentials/info", {{"credentialID", cast.anna_qscd.id}}).object();

@@ -51,7 +51,8 @@ TEST(Hsm, AwayIs503AndBackIsWorkWithoutARestart) {
         Away token{cast.deployment.in("tokens/samd/tokens")};
         const auto code = cast.anna.code_at(cast.deployment.now());
         expect_unavailable(evidence, cast.portal_1.sign(request));
-        expect_unavailable(evidence, cast.portal_1.authorise(cast.anna_qscd.id, hashes, {cast.anna.pin(), "TOTP", code}));
+        expect_unavailable(evidence,
+                           cast.portal_1.authorise(cast.anna_qscd.id, hashes, {cast.anna.pin(), "TOTP", code}));
         EXPECT_TRUE(eventually([&] { return !cast.deployment.ready(); })) << "health says so";
         EXPECT_THAT(cast.deployment.https("GET", "/health/ready").body, HasSubstr("token_away"));
         EXPECT_EQ(cast.deployment.https("GET", "/health/live").status, 200U);
@@ -81,8 +82,7 @@ TEST(Hsm, OfTheCaAwayDelaysEnrolmentAndNothingElse) {
     EXPECT_TRUE(eventually([&] {
         try {
             credential = cast.boris.finish(enrolment, "qscd-sms", "P-384");
-        } catch (const std::runtime_error&) {
-        }
+        } catch (const std::runtime_error&) {}
         return credential.has_value();
     }));
     ASSERT_TRUE(credential);
@@ -135,11 +135,12 @@ TEST(Killed, ManyTimesAmidRequestsSignsNothingTwice) {
     }
     EXPECT_LE(got, hashes.size()) << "each occurrence once";
     EXPECT_LE(evidence.count("signed"), hashes.size());
-    EXPECT_EQ(evidence.intents(), evidence.count("signed") + evidence.count("sign-outcome-unknown") + evidence.count("sign-failed"))
+    EXPECT_EQ(evidence.intents(),
+              evidence.count("signed") + evidence.count("sign-outcome-unknown") + evidence.count("sign-failed"))
         << "each intent has its result";
 }
 
-// --- listening --------------------------------------------------------------------------------------------------------
+// --- listening ---
 
 struct Listener {
     std::string address;

@@ -74,50 +74,77 @@ TEST_P(Smuggling, IsRefusedAndTheSigningRequestBehindItHasNoEffect) {
         EXPECT_EQ(lines[0].status, std::to_string(GetParam().status));
     }
     EXPECT_EQ(evidence.intents(), 0U);
-    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hash_numbered(1)}}).status, 200U) << "the token was not used";
+    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hash_numbered(1)}}).status, 200U)
+        << "the token was not used";
 }
 
 const std::string to_info = "POST /csc/v2/info HTTP/1.1\r\n", as_json = "Content-Type: application/json\r\n";
 INSTANTIATE_TEST_SUITE_P(
     All, Smuggling,
     testing::Values(
-        Bad{"TwoLengths", 400, to_info + "{host}" + as_json + "Content-Length: 2\r\nContent-Length: 30\r\n\r\n{}{good}"},
-        Bad{"TwoEqualLengths", 400, to_info + "{host}" + as_json + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}{good}"},
+        Bad{"TwoLengths", 400,
+            to_info + "{host}" + as_json + "Content-Length: 2\r\nContent-Length: 30\r\n\r\n{}{good}"},
+        Bad{"TwoEqualLengths", 400,
+            to_info + "{host}" + as_json + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}{good}"},
         Bad{"LengthList", 400, to_info + "{host}" + as_json + "Content-Length: 2, 2\r\n\r\n{}{good}"},
         Bad{"SignedLength", 400, to_info + "{host}" + as_json + "Content-Length: +2\r\n\r\n{}{good}"},
         Bad{"NegativeLength", 400, to_info + "{host}" + as_json + "Content-Length: -2\r\n\r\n{}{good}"},
         Bad{"HexLength", 400, to_info + "{host}" + as_json + "Content-Length: 0x2\r\n\r\n{}{good}"},
-        Bad{"LengthAndChunked", 400, to_info + "{host}" + as_json + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{good}"},
-        Bad{"ChunkedAndLength", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n{good}"},
+        Bad{"LengthAndChunked", 400,
+            to_info + "{host}" + as_json + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{good}"},
+        Bad{"ChunkedAndLength", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n{good}"},
         Bad{"UnknownCoding", 400, to_info + "{host}" + as_json + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{good}"},
-        Bad{"TwoCodings", 400, to_info + "{host}" + as_json + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{good}"},
-        Bad{"CodingTwice", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{good}"},
+        Bad{"TwoCodings", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{good}"},
+        Bad{"CodingTwice", 400,
+            to_info + "{host}" + as_json +
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{good}"},
         Bad{"BlankBeforeColon", 400, to_info + "{host}" + as_json + "Content-Length : 2\r\n\r\n{}{good}"},
-        Bad{"FoldedHeader", 400, to_info + "{host}" + as_json + "X-Long: one\r\n two\r\nContent-Length: 2\r\n\r\n{}{good}"},
+        Bad{"FoldedHeader", 400,
+            to_info + "{host}" + as_json + "X-Long: one\r\n two\r\nContent-Length: 2\r\n\r\n{}{good}"},
         Bad{"FoldedLength", 400, to_info + "{host}" + as_json + "Content-Length:\r\n 2\r\n\r\n{}{good}"},
         Bad{"NoHost", 400, to_info + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
         Bad{"TwoHosts", 400, to_info + "{host}{host}" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
-        Bad{"TwoDifferentHosts", 400, to_info + "{host}Host: elsewhere.example\r\n" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
-        Bad{"TwoAuthorizations", 400, to_info + "{host}Authorization: Bearer a\r\nAuthorization: Bearer b\r\n" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
-        Bad{"TwoIdempotencyKeys", 400, to_info + "{host}Idempotency-Key: a\r\nIdempotency-Key: a\r\n" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"TwoDifferentHosts", 400,
+            to_info + "{host}Host: elsewhere.example\r\n" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"TwoAuthorizations", 400,
+            to_info + "{host}Authorization: Bearer a\r\nAuthorization: Bearer b\r\n" + as_json +
+                "Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"TwoIdempotencyKeys", 400,
+            to_info + "{host}Idempotency-Key: a\r\nIdempotency-Key: a\r\n" + as_json +
+                "Content-Length: 2\r\n\r\n{}{good}"},
         Bad{"BareLineFeeds", 400, "POST /csc/v2/info HTTP/1.1\n{host}Content-Length: 2\n\n{}{good}"},
         Bad{"OneBareLineFeed", 400, to_info + "{host}X: 1\nContent-Length: 2\r\n\r\n{}{good}"},
         Bad{"BareCarriageReturn", 400, to_info + "{host}X: 1\rY: 2\r\nContent-Length: 2\r\n\r\n{}{good}"},
-        Bad{"NulInHeader", 400, to_info + "{host}X: a" + std::string(1, '\0') + "b\r\nContent-Length: 2\r\n\r\n{}{good}"},
-        Bad{"ChunkExtension", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n{good}"},
-        Bad{"ChunkSizeWithBlank", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2 \r\n{}\r\n0\r\n\r\n{good}"},
-        Bad{"ChunkWithBareLineFeed", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n{good}"},
-        Bad{"ChunkLongerThanSaid", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n{good}"},
-        Bad{"ChunkSizeOverflow", 413, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff2\r\n{}\r\n0\r\n\r\n{good}"},
-        Bad{"Trailer", 400, to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n{good}"},
+        Bad{"NulInHeader", 400,
+            to_info + "{host}X: a" + std::string(1, '\0') + "b\r\nContent-Length: 2\r\n\r\n{}{good}"},
+        Bad{"ChunkExtension", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n{good}"},
+        Bad{"ChunkSizeWithBlank", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2 \r\n{}\r\n0\r\n\r\n{good}"},
+        Bad{"ChunkWithBareLineFeed", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n{good}"},
+        Bad{"ChunkLongerThanSaid", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n{good}"},
+        Bad{"ChunkSizeOverflow", 413,
+            to_info + "{host}" + as_json +
+                "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff2\r\n{}\r\n0\r\n\r\n{good}"},
+        Bad{"Trailer", 400,
+            to_info + "{host}" + as_json + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n{good}"},
         Bad{"EmptyLineFirst", 400, "\r\n{good}"},
-        Bad{"AbsoluteTarget", 400, "POST https://localhost/csc/v2/info HTTP/1.1\r\n{host}" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
-        Bad{"BlankInTarget", 400, "POST /csc/v2/info x HTTP/1.1\r\n{host}" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"AbsoluteTarget", 400,
+            "POST https://localhost/csc/v2/info HTTP/1.1\r\n{host}" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"BlankInTarget", 400,
+            "POST /csc/v2/info x HTTP/1.1\r\n{host}" + as_json + "Content-Length: 2\r\n\r\n{}{good}"},
         Bad{"Http2Preface", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{good}"},
-        Bad{"HeaderTooLarge", 431, to_info + "{host}X: " + std::string(8 << 10, 'x') + "\r\nContent-Length: 2\r\n\r\n{}{good}"},
-        Bad{"TargetTooLong", 414, "POST /" + std::string(3 << 10, 'x') + " HTTP/1.1\r\n{host}Content-Length: 2\r\n\r\n{}{good}"},
+        Bad{"HeaderTooLarge", 431,
+            to_info + "{host}X: " + std::string(8 << 10, 'x') + "\r\nContent-Length: 2\r\n\r\n{}{good}"},
+        Bad{"TargetTooLong", 414,
+            "POST /" + std::string(3 << 10, 'x') + " HTTP/1.1\r\n{host}Content-Length: 2\r\n\r\n{}{good}"},
         Bad{"BodyTooLarge", 413, to_info + "{host}" + as_json + "Content-Length: 1048577\r\n\r\n{good}"},
-        Bad{"BodyImmense", 413, to_info + "{host}" + as_json + "Content-Length: 99999999999999999999999999\r\n\r\n{good}"}),
+        Bad{"BodyImmense", 413,
+            to_info + "{host}" + as_json + "Content-Length: 99999999999999999999999999\r\n\r\n{good}"}),
     [](const auto& each) { return each.param.name; });
 
 TEST_F(RawTls, TheRequestUsedAboveIsGood) {
@@ -129,8 +156,8 @@ TEST_F(RawTls, TheRequestUsedAboveIsGood) {
 TEST_F(RawTls, ABodyOfExactlyTheLimitIsRead) {
     const std::string body = "{\"x\":\"" + std::string((1 << 20) - 8, 'x') + "\"}";
     ASSERT_EQ(body.size(), 1U << 20U);
-    EXPECT_EQ(net::status_of(exchange(to_info + host() + as_json + "Connection: close\r\nContent-Length: " + std::to_string(body.size()) +
-                                      "\r\n\r\n" + body)),
+    EXPECT_EQ(net::status_of(exchange(to_info + host() + as_json + "Connection: close\r\nContent-Length: " +
+                                      std::to_string(body.size()) + "\r\n\r\n" + body)),
               200U);
 }
 

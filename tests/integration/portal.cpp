@@ -1,6 +1,8 @@
 #include "tests/integration/portal.hpp"
 
 #include <boost/json/serialize.hpp>
+#include <latch>
+#include <thread>
 
 namespace qscd::integration {
 namespace {
@@ -42,8 +44,8 @@ Answer answer_of(net::ClientResponse response) {
 Bytes hash_numbered(unsigned number, HashAlgorithm algorithm) {
     const auto document = "document " + std::to_string(number);
     Bytes out(size_of(algorithm));
-    EVP_Digest(document.data(), document.size(), out.data(), nullptr, EVP_get_digestbyname(row_of(algorithm).name.data()),
-               nullptr);
+    EVP_Digest(document.data(), document.size(), out.data(), nullptr,
+               EVP_get_digestbyname(row_of(algorithm).name.data()), nullptr);
     return out;
 }
 
@@ -90,6 +92,32 @@ Answer Portal::post(std::string_view method, std::string_view body, net::Headers
 
 Answer Portal::call(std::string_view method, const boost::json::object& body, net::Headers extra) const {
     return post(method, boost::json::serialize(body), std::move(extra));
+}
+
+std::vector<Answer> Portal::call_at_once(std::string_view method, const boost::json::object& body,
+                                         unsigned times) const {
+    const auto text = boost::json::serialize(body), path = "/csc/v2/" + std::string{method};
+    const net::Headers headers{{"Content-Type", "application/json"}, {"Authorization", "Bearer " + token_}};
+    std::vector<net::Client> clients;
+    for (unsigned i = 0; i < times; ++i) {
+        clients.push_back(deployment_.another_client());
+        required(clients.back().request("GET", "/health/live"), "a connection");
+    }
+    std::vector<Answer> answers(times);
+    {
+        std::vector<std::jthread> threads;
+        std::latch together{times};
+        for (unsigned i = 0; i < times; ++i)
+            threads.emplace_back([&, i] {
+                together.arrive_and_wait();
+                auto response = clients[i].request("POST", path, headers, text);
+                if (response) answers[i] = answer_of(std::move(response).value());
+            });
+        for (auto& thread : threads) thread.join();
+    }
+    for (const auto& answer : answers)
+        if (answer.status == 200 && answer.object().has("SAD")) deployment_.remember_secret(answer.text("SAD"));
+    return answers;
 }
 
 Answer Portal::get_token(std::string_view form, net::Headers extra) const {

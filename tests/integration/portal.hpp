@@ -17,9 +17,7 @@ struct Answer {
     json::Object object() const;
     std::string text(std::string_view name) const;  // a string member of the object
     std::vector<Bytes> signatures() const;
-    bool operator==(const Answer& other) const {
-        return status == other.status && body == other.body;
-    }
+    bool operator==(const Answer& other) const { return status == other.status && body == other.body; }
 };
 std::ostream& operator<<(std::ostream& out, const Answer& answer);
 Answer answer_of(net::ClientResponse response);
@@ -52,6 +50,8 @@ public:
 
     Answer post(std::string_view method, std::string_view body, net::Headers extra = {}) const;
     Answer call(std::string_view method, const boost::json::object& body, net::Headers extra = {}) const;
+    // The same call `times` times at once, each over a connection of its own.
+    std::vector<Answer> call_at_once(std::string_view method, const boost::json::object& body, unsigned times) const;
     Answer get_token(std::string_view form, net::Headers extra = {}) const;  // oauth2/token
 
     static boost::json::object authorisation(const std::string& credential, const std::vector<Bytes>& hashes,

@@ -20,7 +20,8 @@ constexpr int cannot_execute = 127;
 constexpr int above_all_inputs = 64;
 
 Descriptor memory_file(const std::string& content = {}) {
-    Descriptor out{::fcntl(Descriptor{::memfd_create("qscd-test", MFD_CLOEXEC)}.get(), F_DUPFD_CLOEXEC, above_all_inputs)};
+    Descriptor out{
+        ::fcntl(Descriptor{::memfd_create("qscd-test", MFD_CLOEXEC)}.get(), F_DUPFD_CLOEXEC, above_all_inputs)};
     const auto written = ::write(out.get(), content.data(), content.size());
     require(written == static_cast<ssize_t>(content.size()), "a file in memory");
     ::lseek(out.get(), 0, SEEK_SET);
@@ -77,10 +78,12 @@ Finished run_program(const std::vector<std::string>& words, const std::map<int, 
 }
 
 pid_t start_program(const std::vector<std::string>& words, const std::filesystem::path& log) {
+    const auto parent = ::getpid();
     const auto child = ::fork();
     require(child >= 0, "fork");
     if (child > 0) return child;
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent) ::_exit(cannot_execute);  // it ended before we asked to be told
     const int nothing = ::open("/dev/null", O_RDONLY), file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(nothing, STDIN_FILENO);
     ::dup2(file, STDOUT_FILENO);

@@ -9,17 +9,17 @@
 namespace qscd::integration {
 
 inline constexpr const char* invalid_request_text =
-    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, "
-    "or is otherwise malformed.";
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than "
+    "once, or is otherwise malformed.";
 inline constexpr const char* temporarily_unavailable_text =
-    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the "
-    "server.";
+    "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance "
+    "of the server.";
 
 struct Refusal {
     unsigned status;
     std::string error, description;
-    std::string reason;    // in the gateway's line: the name of an Errc
-    bool by_sam = false;   // then the SAM's last record names it, too; otherwise it wrote nothing
+    std::string reason;   // in the gateway's line: the name of an Errc
+    bool by_sam = false;  // then the SAM's last record names it, too; otherwise it wrote nothing
     std::string client = "portal-1";
 };
 inline Refusal invalid_request(std::string description, std::string reason) {
@@ -29,7 +29,9 @@ inline Refusal malformed() { return invalid_request(invalid_request_text, "body_
 inline Refusal missing(const std::string& type, const std::string& name) {
     return invalid_request("Missing (or invalid type) " + type + " parameter " + name, "parameter_missing");
 }
-inline Refusal invalid(const std::string& name) { return invalid_request("Invalid parameter " + name, "parameter_invalid"); }
+inline Refusal invalid(const std::string& name) {
+    return invalid_request("Invalid parameter " + name, "parameter_invalid");
+}
 inline Refusal wrong_factors() {
     return {400, "invalid_authentication_data", "The authentication data is invalid", "factors_wrong"};
 }

@@ -45,7 +45,7 @@ bj::array many_hashes(unsigned count) {
     return base64_of(out);
 }
 
-// --- authorize: what is wrong with the request itself. The factors are right each time, and stay unspent. -------------
+// --- authorize: what is wrong with the request itself. The factors are right each time, and stay unspent. ---
 
 struct AuthoriseCase {
     std::string name;
@@ -91,15 +91,19 @@ INSTANTIATE_TEST_SUITE_P(
         AuthoriseCase{"CredentialEmpty", set("credentialID", ""), invalid("credentialID")},
         AuthoriseCase{"CredentialTooLong", set("credentialID", std::string(256, 'a')), invalid("credentialID")},
         AuthoriseCase{"CredentialUnknown", set("credentialID", unknown_credential), invalid("credentialID")},
-        AuthoriseCase{"CredentialShort", set("credentialID", "00112233445566778899aabbccddeef"), invalid("credentialID")},
-        AuthoriseCase{"CredentialNoHex", set("credentialID", "../../../../../../../../etc/pass"), invalid("credentialID")},
-        AuthoriseCase{"CredentialWithNul",
-                      [](bj::object& body) { body["credentialID"] = std::string{body["credentialID"].as_string()} + '\0'; },
+        AuthoriseCase{"CredentialShort", set("credentialID", "00112233445566778899aabbccddeef"),
                       invalid("credentialID")},
+        AuthoriseCase{"CredentialNoHex", set("credentialID", "../../../../../../../../etc/pass"),
+                      invalid("credentialID")},
+        AuthoriseCase{
+            "CredentialWithNul",
+            [](bj::object& body) { body["credentialID"] = std::string{body["credentialID"].as_string()} + '\0'; },
+            invalid("credentialID")},
         AuthoriseCase{"CredentialUpperCase",
                       [](bj::object& body) {
                           std::string id{body["credentialID"].as_string()};
-                          std::ranges::transform(id, id.begin(), [](char c) { return static_cast<char>(std::toupper(c)); });
+                          std::ranges::transform(id, id.begin(),
+                                                 [](char c) { return static_cast<char>(std::toupper(c)); });
                           body["credentialID"] = id == body["credentialID"].as_string() ? "AA" : id;
                       },
                       invalid("credentialID")},
@@ -135,13 +139,17 @@ INSTANTIATE_TEST_SUITE_P(
         AuthoriseCase{"FactorNumber", set("authData", bj::array{5}), missing("array", "authData")},
         AuthoriseCase{"FactorWithoutId", set("authData", bj::array{bj::object{{"value", "1"}}}), invalid("authData")},
         AuthoriseCase{"FactorValueNumber", set("authData", bj::array{factor("PIN", 27348101)}), invalid("authData")},
-        AuthoriseCase{"FactorValueTooLong", set("authData", bj::array{factor("PIN", std::string(65, '1'))}), invalid("authData")},
-        AuthoriseCase{"FactorIdTooLong", set("authData", bj::array{factor(std::string(33, 'P'), "1")}), invalid("authData")},
-        AuthoriseCase{"FactorsTooMany", set("authData", bj::array(9, bj::value(factor("PIN", "1")))), invalid("authData")},
+        AuthoriseCase{"FactorValueTooLong", set("authData", bj::array{factor("PIN", std::string(65, '1'))}),
+                      invalid("authData")},
+        AuthoriseCase{"FactorIdTooLong", set("authData", bj::array{factor(std::string(33, 'P'), "1")}),
+                      invalid("authData")},
+        AuthoriseCase{"FactorsTooMany", set("authData", bj::array(9, bj::value(factor("PIN", "1")))),
+                      invalid("authData")},
         AuthoriseCase{"DescriptionTooLong", set("description", std::string(501, 'd')), invalid("description")},
         AuthoriseCase{"ClientDataNumber", set("clientData", 5), invalid("clientData")},
         AuthoriseCase{"NoFactorAtAll", set("authData", bj::array{}), from_sam(wrong_factors())},
-        AuthoriseCase{"PinAlone", [](bj::object& body) { body["authData"].as_array().pop_back(); }, from_sam(wrong_factors())},
+        AuthoriseCase{"PinAlone", [](bj::object& body) { body["authData"].as_array().pop_back(); },
+                      from_sam(wrong_factors())},
         AuthoriseCase{"CodeAlone",
                       [](bj::object& body) { body["authData"].as_array().erase(body["authData"].as_array().begin()); },
                       from_sam(wrong_factors())},
@@ -162,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(
                       from_sam({400, "access_denied", access_denied_text, "access_denied"})}),
     name_of_case<testing::TestParamInfo<AuthoriseCase>>);
 
-// --- bodies that are no JSON object of one meaning ------------------------------------------------------------------
+// --- bodies that are no JSON object of one meaning ---
 
 struct BodyCase {
     std::string name;
@@ -182,32 +190,30 @@ Rewrite with_member(std::string member) {
 }
 INSTANTIATE_TEST_SUITE_P(
     All, BodyRefusal,
-    testing::Values(
-        BodyCase{"Empty", [](const std::string&) { return std::string{}; }},
-        BodyCase{"Truncated", [](const std::string& body) { return body.substr(0, body.size() - 1); }},
-        BodyCase{"Array", [](const std::string& body) { return "[" + body + "]"; }},
-        BodyCase{"Number", [](const std::string&) { return std::string{"5"}; }},
-        BodyCase{"TwoObjects", [](const std::string& body) { return body + body; }},
-        BodyCase{"TextBehind", [](const std::string& body) { return body + "x"; }},
-        BodyCase{"ByteOrderMark", [](const std::string& body) { return "\xef\xbb\xbf" + body; }},
-        BodyCase{"Form", [](const std::string&) { return std::string{"credentialID=1&numSignatures=1"}; }},
-        BodyCase{"SameNameTwice", with_member("\"numSignatures\":1")},
-        BodyCase{"SameNameTwiceEscaped", with_member("\"numSignature\\u0073\":1")},
-        BodyCase{"SameNameTwiceBelow", with_member("\"x\":{\"a\":1,\"a\":1}")},
-        BodyCase{"NotUtf8", with_member("\"clientData\":\"\xff\xfe\"")},
-        BodyCase{"OverlongUtf8", with_member("\"clientData\":\"\xc0\xaf\"")},
-        BodyCase{"SurrogateInUtf8", with_member("\"clientData\":\"\xed\xa0\x80\"")},
-        BodyCase{"LoneSurrogate", with_member("\"clientData\":\"\\ud800\"")},
-        BodyCase{"ControlCharacter", with_member("\"clientData\":\"\n\"")},
-        BodyCase{"TooDeep", with_member("\"x\":" + std::string(16, '[') + std::string(16, ']'))},
-        BodyCase{"MuchTooDeep", with_member("\"x\":" + std::string(100'000, '['))},
-        BodyCase{"NumberTooLarge", with_member("\"x\":1e999")},
-        BodyCase{"IntegerTooLarge", with_member("\"x\":18446744073709551616")},
-        BodyCase{"NotANumber", with_member("\"x\":NaN")},
-        BodyCase{"LeadingZero", with_member("\"x\":01")},
-        BodyCase{"CommaAtTheEnd", [](const std::string& body) { return body.substr(0, body.size() - 1) + ",}"; }},
-        BodyCase{"Comment", with_member("/* */\"x\":1")},
-        BodyCase{"SingleQuotes", with_member("'x':1")}),
+    testing::Values(BodyCase{"Empty", [](const std::string&) { return std::string{}; }},
+                    BodyCase{"Truncated", [](const std::string& body) { return body.substr(0, body.size() - 1); }},
+                    BodyCase{"Array", [](const std::string& body) { return "[" + body + "]"; }},
+                    BodyCase{"Number", [](const std::string&) { return std::string{"5"}; }},
+                    BodyCase{"TwoObjects", [](const std::string& body) { return body + body; }},
+                    BodyCase{"TextBehind", [](const std::string& body) { return body + "x"; }},
+                    BodyCase{"ByteOrderMark", [](const std::string& body) { return "\xef\xbb\xbf" + body; }},
+                    BodyCase{"Form", [](const std::string&) { return std::string{"credentialID=1&numSignatures=1"}; }},
+                    BodyCase{"SameNameTwice", with_member("\"numSignatures\":1")},
+                    BodyCase{"SameNameTwiceEscaped", with_member("\"numSignature\\u0073\":1")},
+                    BodyCase{"SameNameTwiceBelow", with_member("\"x\":{\"a\":1,\"a\":1}")},
+                    BodyCase{"NotUtf8", with_member("\"clientData\":\"\xff\xfe\"")},
+                    BodyCase{"OverlongUtf8", with_member("\"clientData\":\"\xc0\xaf\"")},
+                    BodyCase{"SurrogateInUtf8", with_member("\"clientData\":\"\xed\xa0\x80\"")},
+                    BodyCase{"LoneSurrogate", with_member("\"clientData\":\"\\ud800\"")},
+                    BodyCase{"ControlCharacter", with_member("\"clientData\":\"\n\"")},
+                    BodyCase{"TooDeep", with_member("\"x\":" + std::string(16, '[') + std::string(16, ']'))},
+                    BodyCase{"MuchTooDeep", with_member("\"x\":" + std::string(100'000, '['))},
+                    BodyCase{"NumberTooLarge", with_member("\"x\":1e999")},
+                    BodyCase{"IntegerTooLarge", with_member("\"x\":18446744073709551616")},
+                    BodyCase{"NotANumber", with_member("\"x\":NaN")}, BodyCase{"LeadingZero", with_member("\"x\":01")},
+                    BodyCase{"CommaAtTheEnd",
+                             [](const std::string& body) { return body.substr(0, body.size() - 1) + ",}"; }},
+                    BodyCase{"Comment", with_member("/* */\"x\":1")}, BodyCase{"SingleQuotes", with_member("'x':1")}),
     name_of_case<testing::TestParamInfo<BodyCase>>);
 
 TEST_F(RefusedAuthorisation, TheContentTypeMustBeJsonInUtf8) {
@@ -215,12 +221,13 @@ TEST_F(RefusedAuthorisation, TheContentTypeMustBeJsonInUtf8) {
     for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "application/json; charset=iso-8859-1",
                              "application/jsonx", "application/json; x=y"}) {
         const Evidence evidence{cast.deployment};
-        expect_refusal(evidence, cast.portal_1.post("credentials/authorize", bj::serialize(right()), {{"Content-Type", type}}),
+        expect_refusal(evidence,
+                       cast.portal_1.post("credentials/authorize", bj::serialize(right()), {{"Content-Type", type}}),
                        malformed());
     }
 }
 
-// --- signHash with a good SAD token that stays unused ----------------------------------------------------------------
+// --- signHash with a good SAD token that stays unused ---
 
 struct SignCase {
     std::string name;
@@ -281,8 +288,8 @@ INSTANTIATE_TEST_SUITE_P(
         SignCase{"HashTooShort", set("hashes", bj::array{base64(31)}), wrong_length},
         SignCase{"HashesTooMany", set("hashes", many_hashes(101)), count_high},
         SignCase{"HashOutside", set("hashes", bj::array{base64(32)}), outside},
-        SignCase{"OneOfTwoOutside", [](bj::object& body) { body["hashes"].as_array().push_back(bj::value(base64(32))); },
-                 outside},
+        SignCase{"OneOfTwoOutside",
+                 [](bj::object& body) { body["hashes"].as_array().push_back(bj::value(base64(32))); }, outside},
         SignCase{"HashTwice",
                  [](bj::object& body) { body["hashes"].as_array().push_back(body["hashes"].as_array()[0]); }, outside},
         SignCase{"HashOfAnotherAlgorithm",
@@ -293,20 +300,25 @@ INSTANTIATE_TEST_SUITE_P(
         SignCase{"AlgorithmWithSha1", set("signAlgo", "1.2.840.10045.4.1"), invalid("signAlgo")},
         SignCase{"AlgorithmOfAnotherKey", set("signAlgo", "1.2.840.113549.1.1.11"), invalid("signAlgo")},
         SignCase{"PssForAnEcKey", set("signAlgo", "1.2.840.113549.1.1.10"), invalid("signAlgo")},
-        SignCase{"HashAlgorithmAbsentWhereNeeded", set("signAlgo", "1.2.840.10045.2.1"), missing("string", "hashAlgorithmOID")},
-        SignCase{"HashAlgorithmSha1",
-                 both(set("signAlgo", "1.2.840.10045.2.1"), set("hashAlgorithmOID", oid_sha1)), invalid("hashAlgorithmOID")},
+        SignCase{"HashAlgorithmAbsentWhereNeeded", set("signAlgo", "1.2.840.10045.2.1"),
+                 missing("string", "hashAlgorithmOID")},
+        SignCase{"HashAlgorithmSha1", both(set("signAlgo", "1.2.840.10045.2.1"), set("hashAlgorithmOID", oid_sha1)),
+                 invalid("hashAlgorithmOID")},
         SignCase{"Asynchronous", set("operationMode", "A"), invalid("operationMode")},
         SignCase{"ModeNumber", set("operationMode", 5), invalid("operationMode")},
         SignCase{"ClientDataObject", set("clientData", bj::object{}), invalid("clientData")},
-        SignCase{"IdempotencyKeyTooLong", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", std::string(129, 'k')}}},
-        SignCase{"IdempotencyKeyWithBlank", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", "a b"}}}),
+        SignCase{"IdempotencyKeyTooLong",
+                 [](bj::object&) {},
+                 invalid("Idempotency-Key"),
+                 {{"Idempotency-Key", std::string(129, 'k')}}},
+        SignCase{
+            "IdempotencyKeyWithBlank", [](bj::object&) {}, invalid("Idempotency-Key"), {{"Idempotency-Key", "a b"}}}),
     name_of_case<testing::TestParamInfo<SignCase>>);
 
 TEST(SadToken, IsRefusedWhenItWasUsed) {
     auto& cast = Stage::cast();
-    const SigningRequest request{cast.anna_qscd.id, cast.portal_1.sad_for(cast.anna, cast.anna_qscd, {hash_numbered(1)}),
-                                 {hash_numbered(1)}};
+    const SigningRequest request{
+        cast.anna_qscd.id, cast.portal_1.sad_for(cast.anna, cast.anna_qscd, {hash_numbered(1)}), {hash_numbered(1)}};
     ASSERT_EQ(cast.portal_1.sign(request).status, 200U);
     const Evidence evidence{cast.deployment};
     expect_refusal(evidence, cast.portal_1.sign(request), outside);
@@ -314,8 +326,8 @@ TEST(SadToken, IsRefusedWhenItWasUsed) {
 
 TEST(SadToken, IsRefusedFromAnotherPortal) {
     auto& cast = Stage::cast();
-    const SigningRequest request{cast.boris_sms.id, cast.portal_1.sad_for(cast.boris, cast.boris_sms, {hash_numbered(1)}),
-                                 {hash_numbered(1)}};
+    const SigningRequest request{
+        cast.boris_sms.id, cast.portal_1.sad_for(cast.boris, cast.boris_sms, {hash_numbered(1)}), {hash_numbered(1)}};
     const Evidence evidence{cast.deployment};
     auto expected = from_sam(invalid("SAD"));
     expected.client = "portal-2";
@@ -325,14 +337,14 @@ TEST(SadToken, IsRefusedFromAnotherPortal) {
 
 TEST(SadToken, IsRefusedWhenItHasExpired) {
     auto& cast = Stage::cast();
-    const SigningRequest request{cast.anna_qscd.id, cast.portal_1.sad_for(cast.anna, cast.anna_qscd, {hash_numbered(1)}),
-                                 {hash_numbered(1)}};
+    const SigningRequest request{
+        cast.anna_qscd.id, cast.portal_1.sad_for(cast.anna, cast.anna_qscd, {hash_numbered(1)}), {hash_numbered(1)}};
     cast.deployment.advance(std::chrono::seconds{120});
     const Evidence evidence{cast.deployment};
     expect_refusal(evidence, cast.portal_1.sign(request), from_sam(invalid_request("SAD expired", "sad_expired")));
 }
 
-// --- getChallenge ----------------------------------------------------------------------------------------------------
+// --- getChallenge ---
 
 struct ChallengeCase {
     std::string name;
@@ -344,8 +356,11 @@ class ChallengeRefusal : public testing::TestWithParam<ChallengeCase> {};
 
 TEST_P(ChallengeRefusal, SendsNoMessage) {
     auto& cast = Stage::cast();
-    bj::object body{{"credentialID", cast.boris_sms.id}, {"authObjectID", "SMS"}, {"numSignatures", 1},
-                    {"hashes", base64_of({hash_numbered(1)})}, {"hashAlgorithmOID", oid_256}};
+    bj::object body{{"credentialID", cast.boris_sms.id},
+                    {"authObjectID", "SMS"},
+                    {"numSignatures", 1},
+                    {"hashes", base64_of({hash_numbered(1)})},
+                    {"hashAlgorithmOID", oid_256}};
     GetParam().change(body);
     const auto sent = fs::file_size(cast.deployment.in("outbox/sms.jsonl"));
     const Evidence evidence{cast.deployment};
@@ -361,7 +376,8 @@ INSTANTIATE_TEST_SUITE_P(
         ChallengeCase{"FactorUnknown", set("authObjectID", "FAX"), invalid("authObjectID")},
         ChallengeCase{"FactorPin", set("authObjectID", "PIN"), invalid("authObjectID")},
         ChallengeCase{"FactorTooLong", set("authObjectID", std::string(33, 'S')), invalid("authObjectID")},
-        ChallengeCase{"CredentialWithAnApp", [](bj::object& body) { body["credentialID"] = Stage::cast().anna_qscd.id; },
+        ChallengeCase{"CredentialWithAnApp",
+                      [](bj::object& body) { body["credentialID"] = Stage::cast().anna_qscd.id; },
                       invalid("authObjectID")},
         ChallengeCase{"CountZero", set("numSignatures", 0), count_wrong},
         ChallengeCase{"CountNotThatOfTheHashes", set("numSignatures", 2), count_wrong},
@@ -370,7 +386,7 @@ INSTANTIATE_TEST_SUITE_P(
         ChallengeCase{"AlgorithmAbsent", remove("hashAlgorithmOID"), missing("string", "hashAlgorithmOID")}),
     name_of_case<testing::TestParamInfo<ChallengeCase>>);
 
-// --- factors ---------------------------------------------------------------------------------------------------------
+// --- factors ---
 
 TEST(Factors, AnswerTheSameWhicheverOfThemIsWrong) {
     auto& cast = Stage::cast();
@@ -388,7 +404,7 @@ TEST(Factors, AnswerTheSameWhicheverOfThemIsWrong) {
     attempt(Signer::wrong_pin(), signer->fresh_code());
     attempt(signer->pin(), signer->wrong_code());
     attempt(Signer::wrong_pin(), signer->wrong_code());
-    attempt("123", signer->fresh_code());         // no PIN of this policy
+    attempt("123", signer->fresh_code());  // no PIN of this policy
     attempt("12ab5678", signer->fresh_code());
     attempt("", "");
     for (const auto& answer : answers) EXPECT_EQ(answer, answers.front());
@@ -397,7 +413,8 @@ TEST(Factors, AnswerTheSameWhicheverOfThemIsWrong) {
 TEST(Factors, ACodeIsGoodOnceForAllCredentialsOfItsApp) {
     auto& cast = Stage::cast();
     const auto code = cast.anna.fresh_code();
-    ASSERT_EQ(cast.portal_1.authorise(cast.anna_qscd.id, {hash_numbered(1)}, {cast.anna.pin(), "TOTP", code}).status, 200U);
+    ASSERT_EQ(cast.portal_1.authorise(cast.anna_qscd.id, {hash_numbered(1)}, {cast.anna.pin(), "TOTP", code}).status,
+              200U);
     for (const auto* credential : {&cast.anna_qscd, &cast.anna_lcp}) {
         const Evidence evidence{cast.deployment};
         expect_refusal(evidence,
@@ -418,8 +435,10 @@ TEST(Factors, ARightCodeIsSpentEvenWhenThePinIsWrong) {
     const Evidence evidence{cast.deployment};
     auto expected = from_sam(wrong_factors());
     expected.client = portal.client();
-    expect_refusal(evidence, portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", code}), expected);
-    EXPECT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}).status, 200U);
+    expect_refusal(evidence, portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", code}),
+                   expected);
+    EXPECT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}).status,
+              200U);
 }
 
 constexpr unsigned wrong_pins_allowed = 5;  // as the policy says
@@ -438,7 +457,8 @@ TEST(Factors, BlockTheCredentialAfterThePolicysNumberOfWrongPins) {
     const Evidence evidence{cast.deployment};
     auto expected = from_sam(invalid_request("Credential locked", "credential_locked"));
     expected.client = portal.client();
-    expect_refusal(evidence, portal.authorise(credential.id, hashes, {signer->pin(), "TOTP", signer->fresh_code()}), expected);
+    expect_refusal(evidence, portal.authorise(credential.id, hashes, {signer->pin(), "TOTP", signer->fresh_code()}),
+                   expected);
     cast.deployment.kill_daemons({"samd"});
     ASSERT_TRUE(eventually([&] { return cast.serves(); }));
     EXPECT_EQ(portal.authorise(credential.id, hashes, {signer->pin(), "TOTP", signer->fresh_code()}).description,
@@ -450,19 +470,27 @@ TEST(Factors, WrongCodesCostNoPinTry) {
     auto& cast = Stage::cast();
     const auto [signer, credential, portal] = cast.throw_away();
     for (unsigned i = 0; i < 2 * wrong_pins_allowed; ++i)
-        EXPECT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {Signer::wrong_pin(), "TOTP", signer->wrong_code()}).error,
-                  "invalid_authentication_data");
-    EXPECT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}).status, 200U);
+        EXPECT_EQ(
+            portal.authorise(credential.id, {hash_numbered(1)}, {Signer::wrong_pin(), "TOTP", signer->wrong_code()})
+                .error,
+            "invalid_authentication_data");
+    EXPECT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}).status,
+              200U);
 }
 
 TEST(Factors, WrongCodesAreCountedADay) {
     auto& cast = Stage::cast();
     const auto [signer, credential, portal] = cast.throw_away();
     for (unsigned i = 0; i < 30; ++i)  // the policy's default
-        ASSERT_EQ(portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->wrong_code()}).status, 400U);
+        ASSERT_EQ(
+            portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->wrong_code()}).status,
+            400U);
     const Evidence evidence{cast.deployment};
-    Refusal expected{429, "temporarily_unavailable", temporarily_unavailable_text, "too_many_requests", true, portal.client()};
-    expect_refusal(evidence, portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}), expected);
+    Refusal expected{
+        429, "temporarily_unavailable", temporarily_unavailable_text, "too_many_requests", true, portal.client()};
+    expect_refusal(evidence,
+                   portal.authorise(credential.id, {hash_numbered(1)}, {signer->pin(), "TOTP", signer->fresh_code()}),
+                   expected);
 }
 
 TEST(Factors, AnSmsCodeIsForItsHashesItsPortalAndThreeTries) {
@@ -472,13 +500,15 @@ TEST(Factors, AnSmsCodeIsForItsHashesItsPortalAndThreeTries) {
         const Evidence evidence{cast.deployment};
         auto expected = from_sam(wrong_factors());
         expected.client = portal.client();
-        expect_refusal(evidence, portal.authorise(cast.boris_sms.id, hashes, {cast.boris.pin(), "SMS", code}), expected);
+        expect_refusal(evidence, portal.authorise(cast.boris_sms.id, hashes, {cast.boris.pin(), "SMS", code}),
+                       expected);
     };
     ASSERT_EQ(cast.portal_1.challenge(cast.boris_sms.id, asked).status, 204U);
     auto code = cast.boris.sent_code();
     attempt(cast.portal_1, others, code);
     attempt(cast.portal_2, asked, code);
-    EXPECT_EQ(cast.portal_1.authorise(cast.boris_sms.id, {asked[1], asked[0]}, {cast.boris.pin(), "SMS", code}).status, 200U)
+    EXPECT_EQ(cast.portal_1.authorise(cast.boris_sms.id, {asked[1], asked[0]}, {cast.boris.pin(), "SMS", code}).status,
+              200U)
         << "the third try, in another order";
     attempt(cast.portal_1, asked, code);  // good once
 
@@ -497,10 +527,11 @@ TEST(Factors, AnSmsCodeIsForItsHashesItsPortalAndThreeTries) {
     ASSERT_EQ(cast.portal_1.challenge(cast.boris_sms.id, asked).status, 204U);
     const auto first = cast.boris.sent_code();
     ASSERT_EQ(cast.portal_1.challenge(cast.boris_sms.id, asked).status, 204U);
-    attempt(cast.portal_1, asked, first == cast.boris.sent_code() ? wrong : first);  // a new challenge ends the one before
+    attempt(cast.portal_1, asked,
+            first == cast.boris.sent_code() ? wrong : first);  // a new challenge ends the one before
 }
 
-// --- credentials that are not there for the asker, and disabled ones ---------------------------------------------------
+// --- credentials that are not there for the asker, and disabled ones ---
 
 TEST(Credentials, OfAnotherSignerAnswerByteForByteAsIfTheyDidNotExist) {
     auto& cast = Stage::cast();
@@ -514,7 +545,8 @@ TEST(Credentials, OfAnotherSignerAnswerByteForByteAsIfTheyDidNotExist) {
         body["signAlgo"] = "1.2.840.10045.4.3.2";
         return cast.portal_2.call(method, body);
     };
-    for (const char* method : {"credentials/info", "credentials/authorize", "credentials/getChallenge", "signatures/signHash"}) {
+    for (const char* method :
+         {"credentials/info", "credentials/authorize", "credentials/getChallenge", "signatures/signHash"}) {
         const Evidence evidence{cast.deployment};
         auto answer = ask(foreign, method);
         auto expected = invalid("credentialID");
@@ -551,7 +583,8 @@ TEST(Credentials, SignNothingWhileTheyAreDisabled) {
     const std::vector<Bytes> hashes{hash_numbered(1)};
     const auto sad = portal.sad_for(*signer, credential, hashes);
     cast.deployment.answer({"credential", "disable", credential.id, "--reason", "a test"});
-    auto expected = from_sam(invalid_request("The credential identified by credentialID is disabled", "credential_disabled"));
+    auto expected = from_sam(
+        invalid_request("The credential identified by credentialID is disabled", "credential_disabled"));
     expected.client = portal.client();
     {
         const Evidence evidence{cast.deployment};
@@ -559,15 +592,21 @@ TEST(Credentials, SignNothingWhileTheyAreDisabled) {
     }
     {
         const Evidence evidence{cast.deployment};
-        expect_refusal(evidence, portal.authorise(credential.id, hashes, {signer->pin(), "TOTP", signer->fresh_code()}), expected);
+        expect_refusal(evidence, portal.authorise(credential.id, hashes, {signer->pin(), "TOTP", signer->fresh_code()}),
+                       expected);
     }
-    EXPECT_EQ(portal.call("credentials/info", {{"credentialID", credential.id}}).object().object("key").value().string("status", 100).value(),
+    EXPECT_EQ(portal.call("credentials/info", {{"credentialID", credential.id}})
+                  .object()
+                  .object("key")
+                  .value()
+                  .string("status", 100)
+                  .value(),
               "disabled");
     cast.deployment.answer({"credential", "enable", credential.id, "--reason", "the test is over"});
     EXPECT_EQ(portal.sign({credential.id, sad, hashes}).status, 200U);
 }
 
-// --- access tokens ---------------------------------------------------------------------------------------------------
+// --- access tokens ---
 
 struct BearerCase {
     std::string name;
@@ -579,8 +618,8 @@ class BearerRefusal : public testing::TestWithParam<BearerCase> {};
 
 TEST_P(BearerRefusal, ComesBeforeTheBodyIsRead) {
     auto& cast = Stage::cast();
-    for (const char* method : {"credentials/list", "credentials/info", "credentials/authorize", "credentials/getChallenge",
-                               "signatures/signHash"}) {
+    for (const char* method : {"credentials/list", "credentials/info", "credentials/authorize",
+                               "credentials/getChallenge", "signatures/signHash"}) {
         net::Headers headers = GetParam().headers(cast.portal_1);
         headers.emplace_back("Content-Type", "application/json");
         const Evidence evidence{cast.deployment};
@@ -593,9 +632,12 @@ TEST_P(BearerRefusal, ComesBeforeTheBodyIsRead) {
     }
 }
 net::Headers authorization(std::string value) { return {{"Authorization", std::move(value)}}; }
-Refusal header_refusal(const char* reason) { return {400, "invalid_request", "Malformed authorization header", reason, false, ""}; }
-const Refusal token_refusal{401, "invalid_token", "The token provided is not a valid OAuth access or refresh token.",
-                            "bearer_invalid", false, ""};
+Refusal header_refusal(const char* reason) {
+    return {400, "invalid_request", "Malformed authorization header", reason, false, ""};
+}
+const Refusal token_refusal{
+    401, "invalid_token", "The token provided is not a valid OAuth access or refresh token.", "bearer_invalid", false,
+    ""};
 INSTANTIATE_TEST_SUITE_P(
     All, BearerRefusal,
     testing::Values(
@@ -603,14 +645,19 @@ INSTANTIATE_TEST_SUITE_P(
         BearerCase{"Empty", [](const Portal&) { return authorization(""); }, header_refusal("bearer_malformed")},
         BearerCase{"OtherScheme", [](const Portal& portal) { return authorization("Basic " + portal.token()); },
                    header_refusal("bearer_malformed")},
-        BearerCase{"SchemeAlone", [](const Portal&) { return authorization("Bearer"); }, header_refusal("bearer_malformed")},
-        BearerCase{"NoScheme", [](const Portal& portal) { return authorization(portal.token()); }, header_refusal("bearer_malformed")},
+        BearerCase{"SchemeAlone", [](const Portal&) { return authorization("Bearer"); },
+                   header_refusal("bearer_malformed")},
+        BearerCase{"NoScheme", [](const Portal& portal) { return authorization(portal.token()); },
+                   header_refusal("bearer_malformed")},
         BearerCase{"TwoTokens", [](const Portal& portal) { return authorization("Bearer " + portal.token() + " x"); },
                    header_refusal("bearer_malformed")},
-        BearerCase{"CommaInToken", [](const Portal&) { return authorization("Bearer a,b"); }, header_refusal("bearer_malformed")},
+        BearerCase{"CommaInToken", [](const Portal&) { return authorization("Bearer a,b"); },
+                   header_refusal("bearer_malformed")},
         BearerCase{"Short", [](const Portal&) { return authorization("Bearer abc"); }, token_refusal},
-        BearerCase{"Unknown", [](const Portal&) { return authorization("Bearer " + to_base64url(random_bytes(32))); }, token_refusal},
-        BearerCase{"TheClientsSecret", [](const Portal& portal) { return authorization("Bearer " + portal.secret()); }, token_refusal},
+        BearerCase{"Unknown", [](const Portal&) { return authorization("Bearer " + to_base64url(random_bytes(32))); },
+                   token_refusal},
+        BearerCase{"TheClientsSecret", [](const Portal& portal) { return authorization("Bearer " + portal.secret()); },
+                   token_refusal},
         BearerCase{"OneLetterOff",
                    [](const Portal& portal) {
                        auto token = portal.token();
@@ -624,7 +671,8 @@ INSTANTIATE_TEST_SUITE_P(
                        Stage::cast().deployment.advance(std::chrono::seconds{2});
                        return authorization("Bearer " + token);
                    },
-                   {401, "expired_token", "The access or refresh token is expired or has been revoked.", "bearer_expired", false, ""}}),
+                   {401, "expired_token", "The access or refresh token is expired or has been revoked.",
+                    "bearer_expired", false, ""}}),
     name_of_case<testing::TestParamInfo<BearerCase>>);
 
 struct TokenCase {
@@ -647,37 +695,57 @@ Refusal of(Refusal refusal, std::string client) {
     refusal.client = std::move(client);
     return refusal;
 }
-Refusal form_missing(const std::string& name) { return of(invalid_request("Missing parameter " + name, "oauth_parameter_missing"), ""); }
+Refusal form_missing(const std::string& name) {
+    return of(invalid_request("Missing parameter " + name, "oauth_parameter_missing"), "");
+}
 INSTANTIATE_TEST_SUITE_P(
     All, TokenRefusal,
-    testing::Values(
-        TokenCase{"Empty", "", form_missing("client_id")},
-        TokenCase{"NoClient", "grant_type=client_credentials&client_secret=%s", form_missing("client_id")},
-        TokenCase{"NoGrant", "client_id=portal-1&client_secret=%s", form_missing("grant_type")},
-        TokenCase{"UnknownGrant", "grant_type=password&client_id=portal-1&client_secret=%s", of(invalid("grant_type"), "")},
-        TokenCase{"CodeGrant", "grant_type=authorization_code&code=1&client_id=portal-1&client_secret=%s", of(invalid("grant_type"), "")},
-        TokenCase{"UnknownClient", "grant_type=client_credentials&client_id=portal-9&client_secret=%s", of(invalid("client_id"), "portal-9")},
-        TokenCase{"NoSecret", "grant_type=client_credentials&client_id=portal-1",
-                  {401, "invalid_request", "Client authorization required", "client_authentication_missing"}},
-        TokenCase{"WrongSecret", "grant_type=client_credentials&client_id=portal-1&client_secret=wrong", invalid("client_secret")},
-        TokenCase{"SecretOfAnother", "grant_type=client_credentials&client_id=portal-2&client_secret=%s", of(invalid("client_secret"), "portal-2")},
-        TokenCase{"OtherScope", "grant_type=client_credentials&client_id=portal-1&client_secret=%s&scope=credential",
-                  {400, "invalid_scope", "The requested scope is invalid, unknown, or malformed.", "parameter_invalid"}},
-        TokenCase{"ParameterTwice", "grant_type=client_credentials&client_id=portal-1&client_id=portal-1&client_secret=%s", of(malformed(), "")},
-        TokenCase{"BadEscape", "grant_type=client_credentials&client_id=portal-1&client_secret=%zz", of(malformed(), "")},
-        TokenCase{"Json", "{}", of(malformed(), ""), {{"Content-Type", "application/json"}}},
-        TokenCase{"TwoAuthentications", "grant_type=client_credentials&client_id=portal-1&client_secret=%s", of(malformed(), ""),
-                  {{"Authorization", "Basic cG9ydGFsLTE6eA=="}}}),
+    testing::Values(TokenCase{"Empty", "", form_missing("client_id")},
+                    TokenCase{"NoClient", "grant_type=client_credentials&client_secret=%s", form_missing("client_id")},
+                    TokenCase{"NoGrant", "client_id=portal-1&client_secret=%s", form_missing("grant_type")},
+                    TokenCase{"UnknownGrant", "grant_type=password&client_id=portal-1&client_secret=%s",
+                              of(invalid("grant_type"), "")},
+                    TokenCase{"CodeGrant", "grant_type=authorization_code&code=1&client_id=portal-1&client_secret=%s",
+                              of(invalid("grant_type"), "")},
+                    TokenCase{"UnknownClient", "grant_type=client_credentials&client_id=portal-9&client_secret=%s",
+                              of(invalid("client_id"), "portal-9")},
+                    TokenCase{
+                        "NoSecret",
+                        "grant_type=client_credentials&client_id=portal-1",
+                        {401, "invalid_request", "Client authorization required", "client_authentication_missing"}},
+                    TokenCase{"WrongSecret", "grant_type=client_credentials&client_id=portal-1&client_secret=wrong",
+                              invalid("client_secret")},
+                    TokenCase{"SecretOfAnother", "grant_type=client_credentials&client_id=portal-2&client_secret=%s",
+                              of(invalid("client_secret"), "portal-2")},
+                    TokenCase{"OtherScope",
+                              "grant_type=client_credentials&client_id=portal-1&client_secret=%s&scope=credential",
+                              {400, "invalid_scope", "The requested scope is invalid, unknown, or malformed.",
+                               "parameter_invalid"}},
+                    TokenCase{"ParameterTwice",
+                              "grant_type=client_credentials&client_id=portal-1&client_id=portal-1&client_secret=%s",
+                              of(malformed(), "")},
+                    TokenCase{"BadEscape", "grant_type=client_credentials&client_id=portal-1&client_secret=%zz",
+                              of(malformed(), "")},
+                    TokenCase{"Json", "{}", of(malformed(), ""), {{"Content-Type", "application/json"}}},
+                    TokenCase{"TwoAuthentications",
+                              "grant_type=client_credentials&client_id=portal-1&client_secret=%s",
+                              of(malformed(), ""),
+                              {{"Authorization", "Basic cG9ydGFsLTE6eA=="}}}),
     name_of_case<testing::TestParamInfo<TokenCase>>);
 
 TEST(Token, IsGivenForTheRightSecretAndWorks) {
     auto& cast = Stage::cast();
-    const auto answer = cast.portal_1.get_token("grant_type=client_credentials&client_id=portal-1&client_secret=" + cast.portal_1.secret());
+    const auto answer = cast.portal_1.get_token("grant_type=client_credentials&client_id=portal-1&client_secret=" +
+                                                cast.portal_1.secret());
     ASSERT_EQ(answer.status, 200U) << answer;
-    EXPECT_EQ(cast.portal_1.call("credentials/list", {{"userID", "anna"}}, authorization("Bearer " + answer.text("access_token"))).status, 200U);
+    EXPECT_EQ(
+        cast.portal_1
+            .call("credentials/list", {{"userID", "anna"}}, authorization("Bearer " + answer.text("access_token")))
+            .status,
+        200U);
 }
 
-// --- paths and verbs --------------------------------------------------------------------------------------------------
+// --- paths and verbs ---
 
 struct PathCase {
     std::string name, verb, path;
@@ -690,16 +758,17 @@ class PathRefusal : public testing::TestWithParam<PathCase> {};
 TEST_P(PathRefusal, IsSaidWithoutLookingFurther) {
     auto& cast = Stage::cast();
     const Evidence evidence{cast.deployment};
-    const auto answer = answer_of(cast.deployment.https(GetParam().verb, GetParam().path,
-                                                        {{"Content-Type", "application/json"},
-                                                         {"Authorization", "Bearer " + cast.portal_1.token()}},
-                                                        GetParam().verb == "POST" ? "{}" : ""));
+    const auto answer = answer_of(cast.deployment.https(
+        GetParam().verb, GetParam().path,
+        {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + cast.portal_1.token()}},
+        GetParam().verb == "POST" ? "{}" : ""));
     expect_refusal(evidence, answer, GetParam().refusal);
     const auto allow = std::ranges::find(answer.headers, "allow", &std::pair<std::string, std::string>::first);
     EXPECT_EQ(allow == answer.headers.end() ? "" : allow->second, GetParam().allow);
 }
 const Refusal not_supported{501, "invalid_request", "The method is not supported", "not_supported", false, ""};
-const Refusal wrong_verb{405, "invalid_request", "The HTTP method is not allowed for this path", "method_not_allowed", false, ""};
+const Refusal wrong_verb{
+    405, "invalid_request", "The HTTP method is not allowed for this path", "method_not_allowed", false, ""};
 const Refusal unknown_path{404, "invalid_request", "Unknown path", "not_found", false, ""};
 INSTANTIATE_TEST_SUITE_P(
     All, PathRefusal,

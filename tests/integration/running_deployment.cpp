@@ -53,9 +53,7 @@ RunningDeployment::RunningDeployment() {
     settings_ = required(policy::Deployment::load(top_ / "deployment"), "qscd.toml");
     for (const auto& each : fs::directory_iterator{in("secrets")})
         remember_secret(required(read_file(each.path()), "a token's PIN"));
-    net::Endpoint endpoint{.host = "localhost", .port = api};
-    endpoint.ca_pem = in("tls/ca.pem");
-    api_.emplace(std::move(endpoint));
+    api_.emplace(another_client());
     start();
 }
 
@@ -116,9 +114,8 @@ void RunningDeployment::kill_daemons(const std::vector<std::string>& names) {
     });
     require(back, "a killed daemon is not started again");
     // The new links reach the others, and health forgets what it knew a second ago.
-    const bool good = eventually([&] {
-        return ready() && https("GET", "/health/ready").body.find("away") == std::string::npos;
-    });
+    const bool good = eventually(
+        [&] { return ready() && https("GET", "/health/ready").body.find("away") == std::string::npos; });
     require(good, "the service is not ready again");
 }
 
@@ -137,7 +134,8 @@ Finished RunningDeployment::qscd(std::vector<std::string> words, const std::map<
     return run_program(words, secrets);
 }
 
-json::Object RunningDeployment::answer(std::vector<std::string> words, const std::map<int, std::string>& secrets) const {
+json::Object RunningDeployment::answer(std::vector<std::string> words,
+                                       const std::map<int, std::string>& secrets) const {
     words.insert(words.begin(), "--json");
     const auto said = qscd(words, secrets);
     require(said.exit_code == 0, "qscd " + words[1] + " " + words[2] + ": " + said.err);
@@ -154,6 +152,12 @@ Result<std::unique_ptr<protocol::Client>> RunningDeployment::owner_of(std::strin
 net::ClientResponse RunningDeployment::https(std::string_view verb, std::string_view path, const net::Headers& headers,
                                              std::string_view body) {
     return required(api_->request(verb, path, headers, body), "HTTPS");
+}
+
+net::Client RunningDeployment::another_client() const {
+    net::Endpoint endpoint{.host = "localhost", .port = settings_->api.port};
+    endpoint.ca_pem = in("tls/ca.pem");
+    return net::Client{std::move(endpoint)};
 }
 
 net::ClientResponse RunningDeployment::http(std::string_view path) {

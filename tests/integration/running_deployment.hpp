@@ -58,6 +58,7 @@ public:
 
     net::ClientResponse https(std::string_view verb, std::string_view path, const net::Headers& headers = {},
                               std::string_view body = {});
+    net::Client another_client() const;               // with a connection of its own
     net::ClientResponse http(std::string_view path);  // of statusd
 
     // What must never be found in a log or a store.

@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::size_t longest = 4096;
 
-std::string two_digits(unsigned number) { return {static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10)}; }
+std::string two_digits(unsigned number) {
+    return {static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10)};
+}
 
 }  // namespace
 
@@ -25,26 +27,44 @@ Signer::Signer(RunningDeployment& deployment, std::string username, unsigned num
       serial_number_("PNOAT-100000" + two_digits(number)) {
     deployment_.remember_secret(pin_);
     deployment_.remember_secret(password_);
-    deployment_.answer({"signer", "add", username_, "--email", username_ + "@mail.example", "--phone", phone_,
-                        "--password-fd", "3"},
-                       {{3, password_ + "\n"}});
+    deployment_.answer(
+        {"signer", "add", username_, "--email", username_ + "@mail.example", "--phone", phone_, "--password-fd", "3"},
+        {{3, password_ + "\n"}});
 }
 
 std::string Signer::begin(const std::string& profile, const std::string& key) {
-    const auto said = deployment_.answer(
-        {"signer", "enrol", username_, "--profile", profile, "--key", key, "--country", "AT", "--given-name", username_,
-         "--surname", "Test", "--serial-number", serial_number_, "--common-name", username_ + " Test", "--proofing",
-         "demo", "--terms", source_folder / "packaging/demo/terms.txt", "--officer-key",
-         deployment_.in("officers/registration-1.key.pem")});
+    const auto said = deployment_.answer({"signer",
+                                          "enrol",
+                                          username_,
+                                          "--profile",
+                                          profile,
+                                          "--key",
+                                          key,
+                                          "--country",
+                                          "AT",
+                                          "--given-name",
+                                          username_,
+                                          "--surname",
+                                          "Test",
+                                          "--serial-number",
+                                          serial_number_,
+                                          "--common-name",
+                                          username_ + " Test",
+                                          "--proofing",
+                                          "demo",
+                                          "--terms",
+                                          source_folder / "packaging/demo/terms.txt",
+                                          "--officer-key",
+                                          deployment_.in("officers/registration-1.key.pem")});
     return said.string("enrolment", longest).value();
 }
 
 Credential Signer::finish(const std::string& enrolment, const std::string& profile, const std::string& key) {
     const auto file = deployment_.top() / (enrolment + ".pem");
-    const auto said = deployment_.answer({"signer", "activate", enrolment, "--terms",
-                                          source_folder / "packaging/demo/terms.txt", "--certificate", file,
-                                          "--pin-fd", "3", "--code-fd", "4"},
-                                         {{3, pin_ + "\n"}, {4, sent_code() + "\n"}});
+    const auto said = deployment_.answer(
+        {"signer", "activate", enrolment, "--terms", source_folder / "packaging/demo/terms.txt", "--certificate", file,
+         "--pin-fd", "3", "--code-fd", "4"},
+        {{3, pin_ + "\n"}, {4, sent_code() + "\n"}});
     if (const auto app = said.optional_object("totp").value())
         use_app(app->string("secret_base32", longest).value(), static_cast<unsigned>(app->integer("period").value()),
                 static_cast<unsigned>(app->integer("digits").value()));

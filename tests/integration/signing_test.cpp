@@ -55,8 +55,9 @@ TEST_P(SigningWay, GivesASignatureThatVerifiesWithTheCertificateOfTheCredential)
     const std::vector<Bytes> hashes{hash_numbered(1, way.hash), hash_numbered(2, way.hash), hash_numbered(3, way.hash)};
     const Evidence evidence{cast.deployment};
     const auto sad = cast.portal_1.sad_for(signer, credential, hashes, way.hash);
-    const auto signatures =
-        cast.portal_1.sign({credential.id, sad, hashes, way.algorithm, way.hash_algorithm, way.parameters}).signatures();
+    const auto signatures = cast.portal_1
+                                .sign({credential.id, sad, hashes, way.algorithm, way.hash_algorithm, way.parameters})
+                                .signatures();
     const auto chain = chain_of(cast.portal_1, credential.id);
     ASSERT_EQ(signatures.size(), hashes.size());
     for (std::size_t i = 0; i < hashes.size(); ++i) {
@@ -68,21 +69,20 @@ TEST_P(SigningWay, GivesASignatureThatVerifiesWithTheCertificateOfTheCredential)
 }
 INSTANTIATE_TEST_SUITE_P(
     All, SigningWay,
-    testing::Values(
-        Way{"EcdsaSha256", anna_qscd, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
-        Way{"EcdsaSha384", anna_qscd, Scheme::ecdsa, sha384, "1.2.840.10045.4.3.3", "", ""},
-        Way{"EcdsaSha512", anna_qscd, Scheme::ecdsa, sha512, "1.2.840.10045.4.3.4", "", ""},
-        Way{"EcdsaKeyOidAndHashOid", anna_qscd, Scheme::ecdsa, sha256, "1.2.840.10045.2.1", oid_256, ""},
-        Way{"EcdsaLcp", anna_lcp, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
-        Way{"EcdsaWithSmsCode", boris_sms, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
-        Way{"RsaKeyOidAndSha256", anna_rsa, Scheme::rsa_pkcs1, sha256, "1.2.840.113549.1.1.1", oid_256, ""},
-        Way{"RsaKeyOidAndSha384", anna_rsa, Scheme::rsa_pkcs1, sha384, "1.2.840.113549.1.1.1", oid_384, ""},
-        Way{"RsaKeyOidAndSha512", anna_rsa, Scheme::rsa_pkcs1, sha512, "1.2.840.113549.1.1.1", oid_512, ""},
-        Way{"RsaSha256", anna_rsa, Scheme::rsa_pkcs1, sha256, "1.2.840.113549.1.1.11", "", ""},
-        Way{"RsaSha384", anna_rsa, Scheme::rsa_pkcs1, sha384, "1.2.840.113549.1.1.12", "", ""},
-        Way{"RsaSha512", anna_rsa, Scheme::rsa_pkcs1, sha512, "1.2.840.113549.1.1.13", "", ""},
-        Way{"PssSha256", anna_rsa, Scheme::rsa_pss, sha256, "1.2.840.113549.1.1.10", "", pss_256},
-        Way{"PssSha512", anna_rsa, Scheme::rsa_pss, sha512, "1.2.840.113549.1.1.10", "", pss_512}),
+    testing::Values(Way{"EcdsaSha256", anna_qscd, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
+                    Way{"EcdsaSha384", anna_qscd, Scheme::ecdsa, sha384, "1.2.840.10045.4.3.3", "", ""},
+                    Way{"EcdsaSha512", anna_qscd, Scheme::ecdsa, sha512, "1.2.840.10045.4.3.4", "", ""},
+                    Way{"EcdsaKeyOidAndHashOid", anna_qscd, Scheme::ecdsa, sha256, "1.2.840.10045.2.1", oid_256, ""},
+                    Way{"EcdsaLcp", anna_lcp, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
+                    Way{"EcdsaWithSmsCode", boris_sms, Scheme::ecdsa, sha256, "1.2.840.10045.4.3.2", "", ""},
+                    Way{"RsaKeyOidAndSha256", anna_rsa, Scheme::rsa_pkcs1, sha256, "1.2.840.113549.1.1.1", oid_256, ""},
+                    Way{"RsaKeyOidAndSha384", anna_rsa, Scheme::rsa_pkcs1, sha384, "1.2.840.113549.1.1.1", oid_384, ""},
+                    Way{"RsaKeyOidAndSha512", anna_rsa, Scheme::rsa_pkcs1, sha512, "1.2.840.113549.1.1.1", oid_512, ""},
+                    Way{"RsaSha256", anna_rsa, Scheme::rsa_pkcs1, sha256, "1.2.840.113549.1.1.11", "", ""},
+                    Way{"RsaSha384", anna_rsa, Scheme::rsa_pkcs1, sha384, "1.2.840.113549.1.1.12", "", ""},
+                    Way{"RsaSha512", anna_rsa, Scheme::rsa_pkcs1, sha512, "1.2.840.113549.1.1.13", "", ""},
+                    Way{"PssSha256", anna_rsa, Scheme::rsa_pss, sha256, "1.2.840.113549.1.1.10", "", pss_256},
+                    Way{"PssSha512", anna_rsa, Scheme::rsa_pss, sha512, "1.2.840.113549.1.1.10", "", pss_512}),
     [](const auto& info) { return std::string{info.param.name}; });
 
 TEST(Signing, ShowsEachPortalTheCredentialsOfItsSignersAndHowTheyAreUsed) {
@@ -94,7 +94,8 @@ TEST(Signing, ShowsEachPortalTheCredentialsOfItsSignersAndHowTheyAreUsed) {
     const auto auth = sms.object().object("auth").value();
     EXPECT_EQ(auth.string("mode", 100).value(), "explicit");
     EXPECT_EQ(auth.string("expression", 100).value(), "PIN AND SMS");
-    const auto page = cast.portal_2.call("credentials/info", {{"credentialID", cast.boris_page.id}, {"authInfo", true}});
+    const auto page = cast.portal_2.call("credentials/info",
+                                         {{"credentialID", cast.boris_page.id}, {"authInfo", true}});
     EXPECT_EQ(page.object().object("auth").value().string("mode", 100).value(), "oauth2code");
 }
 
@@ -109,7 +110,8 @@ TEST(Signing, TakesHashesInAnyOrderPartNowAndTheRestLater) {
     const auto rest = cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[1]}}).signatures();
     EXPECT_TRUE(is_signature(*certificate, Scheme::ecdsa, sha256, hashes[1], rest.at(0)));
     for (const auto& hash : hashes)
-        EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hash}}).description, "Hash is not authorized by the SAD");
+        EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hash}}).description,
+                  "Hash is not authorized by the SAD");
 }
 
 TEST(Signing, CountsEqualHashesAsOftenAsTheyWereAuthorised) {
@@ -123,8 +125,10 @@ TEST(Signing, CountsEqualHashesAsOftenAsTheyWereAuthorised) {
     EXPECT_EQ(evidence.intents(), 0U);
     const auto both = cast.portal_1.sign({cast.anna_qscd.id, sad, twice}).signatures();
     EXPECT_EQ(both.size(), 2U);
-    for (const auto& signature : both) EXPECT_TRUE(is_signature(*certificate, Scheme::ecdsa, sha256, twice[0], signature));
-    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {twice[0]}}).description, "Hash is not authorized by the SAD");
+    for (const auto& signature : both)
+        EXPECT_TRUE(is_signature(*certificate, Scheme::ecdsa, sha256, twice[0], signature));
+    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {twice[0]}}).description,
+              "Hash is not authorized by the SAD");
 }
 
 TEST(Signing, SignsAHundredHashesAtOnce) {
@@ -137,6 +141,45 @@ TEST(Signing, SignsAHundredHashesAtOnce) {
     ASSERT_EQ(signatures.size(), 100U);
     for (std::size_t i = 0; i < 100; ++i)
         ASSERT_TRUE(is_signature(*certificate, Scheme::ecdsa, sha256, hashes[i], signatures[i])) << i;
+}
+
+TEST(Signing, OfManyEqualRequestsAtOnceOneSignsAndTheOthersAreRefused) {
+    auto& cast = Stage::cast();
+    const auto sad = cast.portal_1.sad_for(cast.anna, cast.anna_qscd, {hash_numbered(1)});
+    const Evidence evidence{cast.deployment};
+    const auto answers = cast.portal_1.call_at_once(
+        "signatures/signHash", SigningRequest{cast.anna_qscd.id, sad, {hash_numbered(1)}}.body(), 8);
+    EXPECT_EQ(std::ranges::count(answers, 200U, &Answer::status), 1);
+    EXPECT_EQ(std::ranges::count(answers, "Hash is not authorized by the SAD", &Answer::description), 7);
+    EXPECT_EQ(evidence.intents(), 1U);
+}
+
+TEST(Signing, OfManyAuthorisationsAtOnceWithOneCodeOneGetsASadToken) {
+    auto& cast = Stage::cast();
+    const Factors factors{cast.anna.pin(), "TOTP", cast.anna.fresh_code()};
+    const auto answers = cast.portal_1.call_at_once(
+        "credentials/authorize", Portal::authorisation(cast.anna_qscd.id, {hash_numbered(1)}, factors), 8);
+    EXPECT_EQ(std::ranges::count(answers, 200U, &Answer::status), 1);
+    EXPECT_EQ(std::ranges::count(answers, "invalid_authentication_data", &Answer::error), 7);
+}
+
+TEST(Signing, RefusesPssParametersThatAreNotThoseOfTheHash) {
+    auto& cast = Stage::cast();
+    const auto sad = cast.portal_1.sad_for(cast.anna, *cast.anna_rsa, {hash_numbered(1)});
+    const Evidence evidence{cast.deployment};
+    const auto description = [&](const std::string& parameters, const char* algorithm = "1.2.840.113549.1.1.10") {
+        return cast.portal_1.sign({cast.anna_rsa->id, sad, {hash_numbered(1)}, algorithm, "", parameters}).description;
+    };
+    std::string other_salt{pss_256};
+    other_salt.replace(other_salt.size() - 4, 4, "AgEU");  // 20 bytes
+    EXPECT_EQ(description(""), "Missing (or invalid type) string parameter signAlgoParams");
+    EXPECT_EQ(description("MAA="), "Invalid parameter signAlgoParams") << "the defaults are SHA-1";
+    EXPECT_EQ(description("*"), "Invalid parameter signAlgoParams");
+    EXPECT_EQ(description(other_salt), "Invalid parameter signAlgoParams");
+    EXPECT_EQ(description(pss_512), "Invalid parameter signAlgoParams") << "the hash has 32 bytes";
+    EXPECT_EQ(description("", "1.2.840.10045.4.3.2"), "Invalid parameter signAlgo") << "for another kind of key";
+    EXPECT_EQ(evidence.intents(), 0U);
+    EXPECT_EQ(description(pss_256), "");
 }
 
 TEST(Signing, NamesTheDocumentsInTheSmsOrSaysThatNoneAreNamed) {
@@ -178,9 +221,26 @@ TEST(Signing, QscdSignMakesAFileThatOpensslAndQscdVerify) {
     const auto root = cast.deployment.in("pki/root.pem");
     const auto url = "https://localhost:" + std::to_string(cast.deployment.settings().api.port) + "/csc/v2";
     const auto said = cast.deployment.qscd(
-        {"sign", file, "--url", url, "--tls-ca", cast.deployment.in("tls/ca.pem"), "--trust-root", root, "--client",
-         "portal-1", "--client-secret-fd", "5", "--user", "anna", "--credential", cast.anna_qscd.id, "--pin-fd", "3",
-         "--code-fd", "4"},
+        {"sign",
+         file,
+         "--url",
+         url,
+         "--tls-ca",
+         cast.deployment.in("tls/ca.pem"),
+         "--trust-root",
+         root,
+         "--client",
+         "portal-1",
+         "--client-secret-fd",
+         "5",
+         "--user",
+         "anna",
+         "--credential",
+         cast.anna_qscd.id,
+         "--pin-fd",
+         "3",
+         "--code-fd",
+         "4"},
         {{3, cast.anna.pin() + "\n"}, {4, cast.anna.fresh_code() + "\n"}, {5, cast.portal_1.secret() + "\n"}});
     ASSERT_EQ(said.exit_code, 0) << said.err;
     const auto openssl = run_program({"openssl", "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in",
@@ -253,8 +313,10 @@ TEST(Signing, ASadTokenOutlivesTheProcessThatGaveItAndStaysUsedWhereItWasUsed) {
     cast.deployment.kill_daemons({"samd"});
     ASSERT_TRUE(eventually([&] { return cast.serves(); }));
     const Evidence evidence{cast.deployment};
-    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[0]}}).description, "Hash is not authorized by the SAD");
-    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[0]}}, key), first) << "the same bytes after a restart";
+    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[0]}}).description,
+              "Hash is not authorized by the SAD");
+    EXPECT_EQ(cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[0]}}, key), first)
+        << "the same bytes after a restart";
     EXPECT_EQ(evidence.intents(), 0U);
     const auto rest = cast.portal_1.sign({cast.anna_qscd.id, sad, {hashes[1]}});
     EXPECT_TRUE(is_signature(*cast.anna_qscd.parsed(), Scheme::ecdsa, sha256, hashes[1], rest.signatures().at(0)));
