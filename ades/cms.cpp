@@ -66,7 +66,8 @@ std::string reasons() {
         const char* reason = ERR_reason_error_string(code);
         std::string text = reason != nullptr ? reason : "unknown reason";
         if ((flags & ERR_TXT_STRING) != 0 && *data != '\0') text += std::string{" ("} + data + ")";
-        out = out.empty() ? text : text + ", " + out;
+        if (!out.empty()) text.append(", ").append(out);
+        out = std::move(text);
     }
     return out.empty() ? "no reason given" : out;
 }

@@ -33,8 +33,11 @@ Result<Bytes> digest_file(const std::filesystem::path& path, HashAlgorithm algor
     if (!state || EVP_DigestInit_ex2(state.get(), implementation_of(algorithm), nullptr) != 1)
         return Error{Errc::internal, "EVP_DigestInit: " + openssl_reason()};
     Bytes buffer(piece);
-    while (const auto size = std::fread(buffer.data(), 1, buffer.size(), file.get()))
+    std::size_t size = 0;
+    do {
+        size = std::fread(buffer.data(), 1, buffer.size(), file.get());
         if (EVP_DigestUpdate(state.get(), buffer.data(), size) != 1) return Error{Errc::internal, openssl_reason()};
+    } while (size == buffer.size());  // less comes only at the end, or when reading failed
     if (std::ferror(file.get()) != 0) return unreadable(path, errno);
     Bytes out(size_of(algorithm));
     if (EVP_DigestFinal_ex(state.get(), out.data(), nullptr) != 1) return Error{Errc::internal, openssl_reason()};

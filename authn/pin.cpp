@@ -27,7 +27,7 @@ SecretBytes Pin::verifier_input(ByteView key_id, const CredentialId& credential,
     input.push_back(static_cast<std::uint8_t>(digits_.size()));
     input.insert(input.end(), digits_.reveal().begin(), digits_.reveal().end());
     SecretBytes out{ByteView{input}};
-    ::explicit_bzero(input.data(), input.size());
+    wipe(input);
     return out;
 }
 

@@ -37,5 +37,9 @@ inline void wipe(std::string& text) {
     ::explicit_bzero(text.data(), text.size());
     text.clear();
 }
+inline void wipe(Bytes& bytes) {
+    if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
+    bytes.clear();
+}
 
 }  // namespace qscd

@@ -8,7 +8,7 @@ namespace qscd::hsm {
 
 Error error_of(CK_RV rv, std::string_view call) {
     std::array<char, 32> code{};
-    std::snprintf(code.data(), code.size(), " answered 0x%lx", static_cast<unsigned long>(rv));
+    (void)std::snprintf(code.data(), code.size(), " answered 0x%lx", static_cast<unsigned long>(rv));
     return {meaning_of(rv) == Meaning::bug ? Errc::internal : Errc::token_away, std::string{call} + code.data()};
 }
 

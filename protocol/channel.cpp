@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <sys/socket.h>
@@ -121,11 +120,6 @@ Error error_of(ByteView body) {
 }
 
 }  // namespace
-
-void wipe(Bytes& bytes) {
-    ::explicit_bzero(bytes.data(), bytes.size());
-    bytes.clear();
-}
 
 struct Client::State {
     struct Waiting {

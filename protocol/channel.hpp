@@ -7,11 +7,10 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "base/secret.hpp"
 #include "protocol/message.hpp"
 
 namespace qscd::protocol {
-
-void wipe(Bytes& bytes);
 
 inline constexpr std::size_t frame_limit = 64 * 1024;               // every link but cad → statusd
 inline constexpr std::size_t publication_limit = 64 * 1024 * 1024;  // cad → statusd, for CRLs

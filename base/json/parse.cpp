@@ -15,13 +15,12 @@ namespace {
 
 namespace bj = boost::json;
 
+// Boost.JSON does not always give memory back with the alignment it asked for; neither is beyond operator new's own.
 class WipedMemory : public bj::memory_resource {
-    void* do_allocate(std::size_t size, std::size_t alignment) override {
-        return ::operator new(size, std::align_val_t{alignment});
-    }
-    void do_deallocate(void* memory, std::size_t size, std::size_t alignment) override {
+    void* do_allocate(std::size_t size, std::size_t) override { return ::operator new(size); }
+    void do_deallocate(void* memory, std::size_t size, std::size_t) override {
         ::explicit_bzero(memory, size);
-        ::operator delete(memory, size, std::align_val_t{alignment});
+        ::operator delete(memory);
     }
     bool do_is_equal(const bj::memory_resource& other) const noexcept override { return this == &other; }
 };

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <poll.h>
@@ -51,7 +52,7 @@ void harden() {
     ::setrlimit(RLIMIT_CORE, &none);
     ::prctl(PR_SET_DUMPABLE, 0);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    ::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGPIPE, SIG_IGN);
 }
 
 Result<void> send_control(int socket, std::string_view text, int descriptor) {
@@ -117,7 +118,10 @@ int run(std::string_view name, int argc, char** argv,
     if (!deployment) return fail(deployment.error());
     const char* control = std::getenv(control_variable);
     if (control == nullptr) return fail({Errc::configuration, "started by hand; daemons are started by `qscd up`"});
-    const Descriptor socket{std::atoi(control)};
+    int number = -1;
+    if (std::from_chars(control, control + std::strlen(control), number).ec != std::errc{})
+        return fail({Errc::configuration, std::string{control_variable} + " is not a descriptor's number"});
+    const Descriptor socket{number};
     try {
         auto daemon = start(deployment.value());
         if (!daemon) return fail(daemon.error());

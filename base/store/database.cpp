@@ -146,7 +146,7 @@ Result<void> Database::Transaction::commit() {
     } catch (const std::exception& error) {
         try {
             database.session_->connection.rollback();
-        } catch (const std::exception&) {  // the first error is the one to tell
+        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the first error is the one to tell
         }
         return failed("COMMIT", error);
     }
@@ -156,7 +156,7 @@ Database::Transaction::~Transaction() {
     if (database_ == nullptr) return;
     try {
         database_->session_->connection.rollback();
-    } catch (const std::exception&) {  // nothing was committed, which is all that a rollback is for
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): nothing was committed, all a rollback is for
     }
 }
 

@@ -43,11 +43,11 @@ std::string http_date(TimePoint at) {
     const std::chrono::year_month_day date{day};
     const std::chrono::hh_mm_ss time{at - day};
     std::array<char, 40> out{};
-    std::snprintf(out.data(), out.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",
-                  weekdays[std::chrono::weekday{day}.c_encoding()], static_cast<unsigned>(date.day()),
-                  months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                  static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                  static_cast<int>(time.seconds().count()));
+    (void)std::snprintf(out.data(), out.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",
+                        weekdays[std::chrono::weekday{day}.c_encoding()], static_cast<unsigned>(date.day()),
+                        months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                        static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                        static_cast<int>(time.seconds().count()));
     return out.data();
 }
 

@@ -1,24 +1,9 @@
 #include "qscd/gateway/channels.hpp"
 
-#include <strings.h>
-
 namespace qscd::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds health_timeout{2'000};
-
-void wipe_bytes(Bytes& bytes) { ::explicit_bzero(bytes.data(), bytes.size()); }
-
-template <class Reply>
-Result<Reply> call_wiping(protocol::Client& client, const pb::SamRequest& request) {
-    auto bytes = protocol::encode(request);
-    auto answer = client.exchange(bytes);
-    wipe_bytes(bytes);
-    if (!answer) return std::move(answer).error();
-    auto reply = protocol::decode<Reply>(answer.value());
-    wipe_bytes(answer.value());
-    return reply;
-}
 
 }  // namespace
 
@@ -52,7 +37,7 @@ Result<void> SamChannel::open_challenge(const pb::OpenChallenge& challenge) {
 Result<pb::Authorised> SamChannel::authorise(pb::Authorise& asked) {
     pb::SamRequest request;
     request.mutable_authorise()->Swap(&asked);
-    auto reply = call_wiping<pb::Authorised>(client_, request);
+    auto reply = client_.call<pb::Authorised>(request);
     request.mutable_authorise()->Swap(&asked);
     return reply;
 }
@@ -60,7 +45,7 @@ Result<pb::Authorised> SamChannel::authorise(pb::Authorise& asked) {
 Result<pb::Signatures> SamChannel::sign(pb::SignHash& asked) {
     pb::SamRequest request;
     request.mutable_sign()->Swap(&asked);
-    auto reply = call_wiping<pb::Signatures>(client_, request);
+    auto reply = client_.call<pb::Signatures>(request);
     request.mutable_sign()->Swap(&asked);
     return reply;
 }

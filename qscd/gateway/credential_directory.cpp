@@ -6,8 +6,8 @@ namespace qscd::gateway {
 namespace {
 
 Error invalid(const char* name) { return {Errc::parameter_invalid, "", {"string", name}}; }
-const CredentialFacts& facts_in(const CredentialFacts& facts) { return facts; }
-const CredentialFacts& facts_in(const DescribedCredential& described) { return described.facts; }
+const SignerId& signer_of(const CredentialFacts& facts) { return facts.signer; }
+const SignerId& signer_of(const DescribedCredential& described) { return described.facts.signer; }
 
 }  // namespace
 
@@ -89,7 +89,7 @@ Result<std::vector<Found>> CredentialDirectory::listed(const SignerId& signer, F
             continue;
         }
         QSCD_TRY(auto one, std::move(found));
-        if (one && facts_in(*one).signer == signer) out.push_back(std::move(*one));
+        if (one && signer_of(*one) == signer) out.push_back(std::move(*one));
     }
     return out;
 }

@@ -31,7 +31,7 @@ Bytes ProcessKey::mac(ByteView nonce, const SecretBytes& code) const {
     Bytes out(32);
     const auto key = key_.reveal();
     HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), message.data(), message.size(), out.data(), nullptr);
-    ::explicit_bzero(message.data(), message.size());
+    wipe(message);
     return out;
 }
 

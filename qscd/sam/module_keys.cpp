@@ -21,7 +21,7 @@ Result<ModuleKeys> ModuleKeys::unlock(hsm::Token& token) {
     QSCD_TRY(auto cell_key, token.find_by_label(genesis::cell_key_label));
     QSCD_TRY(auto data_key, token.hmac(*cell_key, view_of("qscd/cell-data-key/v1")));
     ModuleKeys keys{token, std::move(genesis), sha256(*bytes), SecretBytes{ByteView{data_key}}};
-    ::explicit_bzero(data_key.data(), data_key.size());
+    wipe(data_key);
     QSCD_TRY(keys.pin_, token.find_by_label(genesis::pin_key_label));
     QSCD_TRY(keys.attestation_, token.find_by_label(genesis::attestation_key_label));
     QSCD_TRY(keys.head_, token.find_by_label(genesis::head_key_label));

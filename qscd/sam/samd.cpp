@@ -62,7 +62,7 @@ public:
         else server_.serve(std::move(connection.socket), std::move(connection.peer));
     }
 
-    ~Samd() override { stop(); }
+    ~Samd() override { Samd::stop(); }
 
     void stop() override {
         server_.stop();

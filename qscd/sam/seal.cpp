@@ -81,7 +81,7 @@ Result<SecretBytes> unseal(const SealContext& context, const CellName& name, Byt
         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, tag_size, const_cast<std::uint8_t*>(tag.data())) == 1 &&
         EVP_DecryptFinal_ex(cipher.get(), plain.data() + plain.size(), &size) == 1;
     SecretBytes out{ByteView{plain}};
-    ::explicit_bzero(plain.data(), plain.size());
+    wipe(plain);
     if (!good) return Error{Errc::internal, "a cell does not unseal under its own name"};
     return out;
 }

@@ -22,7 +22,7 @@ cell::Answered* answer_of(cell::Credential& cell, const Activation& activation, 
 
 bool verifies(EVP_PKEY& key, Scheme scheme, const DtbsR& dtbsr, ByteView signature) {
     const EvpPkeyCtx context{EVP_PKEY_CTX_new(&key, nullptr)};
-    const auto* md = EVP_get_digestbyname(row_of(dtbsr.algorithm()).name.data());
+    const auto* md = EVP_get_digestbyname(std::string{row_of(dtbsr.algorithm()).name}.c_str());
     bool good = EVP_PKEY_verify_init(context.get()) == 1;
     if (scheme == Scheme::rsa_pss)
         good = good && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&

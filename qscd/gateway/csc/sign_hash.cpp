@@ -15,13 +15,13 @@ Result<SecretBytes> sad_in(const json::Object& body) {
     auto bytes = from_base64url(text_of(text.reveal()));
     if (!bytes || bytes->empty()) return invalid_parameter("SAD");
     SecretBytes sad{ByteView{*bytes}};
-    ::explicit_bzero(bytes->data(), bytes->size());
+    wipe(*bytes);
     return sad;
 }
 
 // Parameters that contradict the digest they came with are the parameters' fault, not the digest's.
 Result<void> check_digests(const std::vector<Bytes>& hashes, const SigningWay& way) {
-    const auto checked = check_lengths(hashes, way.hash);
+    auto checked = check_lengths(hashes, way.hash);
     if (checked || way.scheme != Scheme::rsa_pss) return checked;
     for (const auto& row : hash_rows)
         if (check_lengths(hashes, row.algorithm)) return invalid_parameter("signAlgoParams");

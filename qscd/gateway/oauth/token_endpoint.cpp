@@ -28,7 +28,7 @@ Result<std::optional<Basic>> basic_in(const net::Request& request) {
     auto bytes = from_base64(header->substr(scheme.size()));
     if (!bytes) return malformed;
     const SecretBytes pair{ByteView{*bytes}};
-    ::explicit_bzero(bytes->data(), bytes->size());
+    wipe(*bytes);
     const auto text = text_of(pair.reveal());
     const auto colon = text.find(':');
     if (colon == std::string_view::npos) return malformed;

@@ -25,7 +25,7 @@ std::string formula(const std::string& nonce_hex, int algorithm, std::vector<std
     std::ranges::sort(hashes_hex);
     std::string input = "646f632f7631" + nonce_hex;  // "doc/v1"
     char text[16];
-    std::snprintf(text, sizeof text, "%02x%08zx", static_cast<unsigned>(algorithm), hashes_hex.size());
+    (void)std::snprintf(text, sizeof text, "%02x%08zx", static_cast<unsigned>(algorithm), hashes_hex.size());
     input += text;
     for (const auto& hash : hashes_hex) input += hash;
     const auto digest = from_hex(sha256(*from_hex(input)).hex()).value();

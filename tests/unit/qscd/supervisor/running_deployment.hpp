@@ -48,7 +48,8 @@ inline std::vector<DaemonStatus> daemons_in(const std::string& status) {
     std::vector<DaemonStatus> out;
     const auto text = json::Object::parse(status);
     if (!text) return out;
-    for (const auto& each : text.value().objects("daemons", 16).value())
+    const auto daemons = text.value().objects("daemons", 16).value();
+    for (const auto& each : daemons)
         out.push_back({each.string("name", 64).value(), each.string("state", 64).value(),
                        static_cast<pid_t>(each.integer("pid").value()), each.integer("restarts").value(),
                        each.integer("uid").value(), each.integer("delay_ms").value()});
