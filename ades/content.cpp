@@ -35,9 +35,9 @@ Result<Bytes> digest_file(const std::filesystem::path& path, HashAlgorithm algor
     Bytes buffer(piece);
     std::size_t size = 0;
     do {
-        size = std::fread(buffer.data(), 1, buffer.size(), file.get());
+        size = std::fread(buffer.data(), 1, piece, file.get());
         if (EVP_DigestUpdate(state.get(), buffer.data(), size) != 1) return Error{Errc::internal, openssl_reason()};
-    } while (size == buffer.size());  // less comes only at the end, or when reading failed
+    } while (size == piece);  // less comes only at the end, or when reading failed
     if (std::ferror(file.get()) != 0) return unreadable(path, errno);
     Bytes out(size_of(algorithm));
     if (EVP_DigestFinal_ex(state.get(), out.data(), nullptr) != 1) return Error{Errc::internal, openssl_reason()};
