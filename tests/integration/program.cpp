@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <stdexcept>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -56,6 +57,30 @@ bool eventually(const std::function<bool()>& condition, std::chrono::seconds pat
         ::poll(nullptr, 0, 10);
     }
     return true;
+}
+
+Finished run_at_terminal(const std::vector<std::string>& words, const std::vector<std::string>& answers) {
+    int master = -1;
+    const auto child = ::forkpty(&master, nullptr, nullptr, nullptr);
+    require(child >= 0, "forkpty");
+    if (child == 0) become(words);
+    const Descriptor screen{master};
+    Finished finished;
+    auto next = answers.begin();
+    std::string since_answer;
+    char some[256];
+    for (ssize_t count = 0; (count = ::read(screen.get(), some, sizeof some)) > 0;) {
+        finished.out.append(some, static_cast<std::size_t>(count));
+        since_answer.append(some, static_cast<std::size_t>(count));
+        if (next == answers.end() || !since_answer.ends_with(": ")) continue;
+        const auto typed = *next++ + "\n";
+        require(::write(screen.get(), typed.data(), typed.size()) == static_cast<ssize_t>(typed.size()), "typing");
+        since_answer.clear();
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return finished;
 }
 
 Finished run_program(const std::vector<std::string>& words, const std::map<int, std::string>& inputs) {

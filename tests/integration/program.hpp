@@ -23,6 +23,10 @@ Finished run_program(const std::vector<std::string>& words, const std::map<int, 
 // Runs on; its output goes to `log`. It gets SIGTERM when this process ends.
 pid_t start_program(const std::vector<std::string>& words, const std::filesystem::path& log);
 
+// Runs to the end at a terminal of its own, as a person would: each answer is typed when the next prompt, a text that
+// ends in ": ", has come. `out` is what stood on the screen, echoes included.
+Finished run_at_terminal(const std::vector<std::string>& words, const std::vector<std::string>& answers);
+
 // Until the condition holds; false when it did not within `patience`.
 bool eventually(const std::function<bool()>& condition, std::chrono::seconds patience = std::chrono::seconds{30});
 

@@ -213,6 +213,30 @@ TEST(Signing, AnswersARepeatUnderItsIdempotencyKeyWithTheSameBytesAndOneIntent) 
     EXPECT_EQ(evidence.intents(), 1U);
 }
 
+TEST(Signing, QscdSignAsksForPinAndCodeAtTheTerminalAndShowsNeither) {
+    auto& cast = Stage::cast();
+    const auto& top = cast.deployment.top();
+    const auto file = top / "asked.pdf";
+    fs::copy_file(source_folder / "packaging/demo/contract.pdf", file);
+    const auto portal = top / "portal.json";
+    const boost::json::object known{
+        {"base_url_v2", "https://localhost:" + std::to_string(cast.deployment.settings().api.port) + "/csc/v2"},
+        {"tls_ca", cast.deployment.in("tls/ca.pem").string()},
+        {"trust_root", cast.deployment.in("pki/root.pem").string()},
+        {"client_id", "portal-1"},
+        {"client_secret", cast.portal_1.secret()}};
+    ASSERT_TRUE(write_file(portal, boost::json::serialize(known), 0600));
+    const auto code = cast.anna.fresh_code();
+    const auto asked = run_at_terminal(
+        {QSCD_BINARY, "sign", file, "--portal", portal, "--user", "anna", "--credential", cast.anna_qscd.id},
+        {cast.anna.pin(), code});
+    EXPECT_EQ(asked.exit_code, 0) << asked.out;
+    EXPECT_THAT(asked.out, HasSubstr("CAdES-B-B by CN=anna Test"));
+    EXPECT_THAT(asked.out, testing::Not(HasSubstr(cast.anna.pin())));
+    EXPECT_THAT(asked.out, testing::Not(HasSubstr(code)));
+    EXPECT_TRUE(fs::exists(top / "asked.pdf.p7s"));
+}
+
 TEST(Signing, QscdSignMakesAFileThatOpensslAndQscdVerify) {
     auto& cast = Stage::cast();
     const auto& top = cast.deployment.top();

@@ -41,6 +41,20 @@ TEST(Totp, AUTHN_23_DriftIsBoundedOnBothSides) {
             << offset;
 }
 
+TEST(Totp, AUTHN_16_ACodeOfSixtySecondsLivesOneStepAndItsTolerance) {
+    // The step number alone goes into a code: the RFC's code for step 1 is right from second 60 of a 60 s period on.
+    const TotpRules minute{std::chrono::seconds{60}, 8, 0};
+    for (const auto& [second, accepted] : {std::pair{59, false}, {60, true}, {119, true}, {120, false}})
+        EXPECT_EQ(matching_step(rfc_secret, SecretBytes{"94287082"}, minute, from_unix(second), -1).has_value(),
+                  accepted)
+            << second;
+    const TotpRules tolerant{std::chrono::seconds{60}, 8, 1};
+    for (const auto& [second, accepted] : {std::pair{0, true}, {179, true}, {180, false}})
+        EXPECT_EQ(matching_step(rfc_secret, SecretBytes{"94287082"}, tolerant, from_unix(second), -1).has_value(),
+                  accepted)
+            << second;
+}
+
 TEST(Totp, CodesOfTheWrongLengthNeverMatch) {
     for (const auto* code : {"", "9", "9428708", "942870820"})
         EXPECT_FALSE(matching_step(rfc_secret, SecretBytes{code}, rfc_rules, from_unix(59), -1)) << code;
