@@ -2,9 +2,10 @@
 
 #include <openssl/ess.h>
 
-#include "ades/algorithm_identifier.hpp"
 #include "ades/cms.hpp"
-#include "ades/der.hpp"
+#include "ades/hash_identifier.hpp"
+#include "base/algorithm_identifier.hpp"
+#include "base/der.hpp"
 
 namespace qscd::ades {
 namespace {
@@ -12,7 +13,9 @@ namespace {
 using Time = std::unique_ptr<ASN1_TIME, FreeWith<ASN1_TIME_free>>;
 using SigningCertificate = std::unique_ptr<ESS_SIGNING_CERT_V2, FreeWith<ESS_SIGNING_CERT_V2_free>>;
 
-Bytes attribute(int nid, Bytes value) { return der::sequence({der::object(nid), der::set_of({std::move(value)})}); }
+Bytes attribute(int nid, Bytes value) {
+    return der::sequence({der::object_identifier(nid), der::set_of({std::move(value)})});
+}
 
 // UTCTime to 2049, GeneralizedTime after [RFC 5652, 11.3].
 Bytes time_in_der(TimePoint at) {
@@ -53,12 +56,12 @@ Result<SignedAttributes> make_signed_attributes(ByteView content_digest, ByteVie
     auto reference = certificate_in_ess(*signer, hash);
     if (time.empty() || reference.empty()) return Error{Errc::internal, "signed attributes: " + openssl_reason()};
     auto content = der::joined_set({
-        attribute(NID_pkcs9_contentType, der::object(NID_pkcs7_data)),
-        attribute(NID_pkcs9_messageDigest, der::element(der::octet_string, content_digest)),
+        attribute(NID_pkcs9_contentType, der::object_identifier(NID_pkcs7_data)),
+        attribute(NID_pkcs9_messageDigest, der::value(der::octet_string_tag, {content_digest})),
         attribute(NID_pkcs9_signingTime, std::move(time)),
         attribute(NID_id_smime_aa_signingCertificateV2, std::move(reference)),
     });
-    auto der = der::element(der::set_tag, content);
+    auto der = der::value(der::set_tag, {content});
     QSCD_TRY(const auto to_be_signed, DtbsR::from(hash, digest(hash, der)));
     return SignedAttributes{std::move(der), std::move(content), {certificate.begin(), certificate.end()}, to_be_signed};
 }
@@ -73,21 +76,22 @@ Result<Bytes> assemble(const SignedAttributes& attributes, ByteView signature, S
     QSCD_TRY(const auto signer, certificate_from_der(chain.front()));
     const auto hash = attributes.to_be_signed_.algorithm();
     const auto signer_info = der::sequence({
-        der::small_integer(1),  // the signer is named by issuer and serial number [RFC 5652, 5.3]
+        der::unsigned_integer(1U),  // the signer is named by issuer and serial number [RFC 5652, 5.3]
         issuer_and_serial(*signer),
         hash_identifier(hash),
-        der::element(der::context_0, attributes.content_),
-        signature_identifier(scheme, hash),
-        der::element(der::octet_string, signature),
+        der::value(der::context_constructed(0), {attributes.content_}),
+        algorithm_identifier(scheme, hash),
+        der::value(der::octet_string_tag, {signature}),
     });
     const auto signed_data = der::sequence({
-        der::small_integer(1),  // id-data, plain certificates, signers of version 1 [RFC 5652, 5.1]
+        der::unsigned_integer(1U),  // id-data, plain certificates, signers of version 1 [RFC 5652, 5.1]
         der::set_of({hash_identifier(hash)}),
-        der::sequence({der::object(NID_pkcs7_data)}),
-        der::element(der::context_0, der::joined_set(chain)),
+        der::sequence({der::object_identifier(NID_pkcs7_data)}),
+        der::value(der::context_constructed(0), {der::joined_set(chain)}),
         der::set_of({signer_info}),
     });
-    auto out = der::sequence({der::object(NID_pkcs7_signed), der::element(der::context_0, signed_data)});
+    auto out = der::sequence(
+        {der::object_identifier(NID_pkcs7_signed), der::value(der::context_constructed(0), {signed_data})});
     QSCD_TRY(check_signature(out, *signer));
     return out;
 }

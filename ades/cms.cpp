@@ -2,7 +2,7 @@
 
 #include <openssl/err.h>
 
-#include "ades/algorithm_identifier.hpp"
+#include "ades/hash_identifier.hpp"
 
 namespace qscd::ades {
 namespace {

@@ -5,7 +5,7 @@
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
-#include "hsm/algorithm_identifier.hpp"
+#include "base/algorithm_identifier.hpp"
 #include "hsm/provider_tables.hpp"
 
 namespace qscd::hsm::provider {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/der.hpp"
 #include "ca/issuing/certificate_parts.hpp"
-#include "ca/issuing/der.hpp"
 #include "ca/issuing/signed_object.hpp"
 
 namespace qscd::ca {

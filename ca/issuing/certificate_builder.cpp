@@ -1,7 +1,7 @@
 #include "ca/issuing/certificate_builder.hpp"
 
+#include "base/der.hpp"
 #include "ca/issuing/certificate_parts.hpp"
-#include "ca/issuing/der.hpp"
 #include "ca/issuing/signed_object.hpp"
 
 namespace qscd::ca {

@@ -2,8 +2,8 @@
 
 #include <ctime>
 
+#include "base/der.hpp"
 #include "base/random.hpp"
-#include "ca/issuing/der.hpp"
 
 namespace qscd::ca {
 namespace {

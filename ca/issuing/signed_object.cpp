@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "ca/issuing/der.hpp"
+#include "base/der.hpp"
 #include "hsm/provider.hpp"
 
 namespace qscd::ca {

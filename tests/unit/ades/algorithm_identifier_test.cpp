@@ -1,8 +1,10 @@
 // Byte for byte: validators compare these encodings.
-#include "ades/algorithm_identifier.hpp"
+#include "base/algorithm_identifier.hpp"
 
 #include <gtest/gtest.h>
 #include <openssl/obj_mac.h>
+
+#include "ades/hash_identifier.hpp"
 
 namespace qscd::ades {
 namespace {
@@ -38,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST_P(Identifiers, AreThoseOfRfc5754And4055) {
-    EXPECT_EQ(to_hex(signature_identifier(GetParam().scheme, GetParam().hash)), GetParam().der);
+    EXPECT_EQ(to_hex(algorithm_identifier(GetParam().scheme, GetParam().hash)), GetParam().der);
 }
 
 TEST(HashIdentifier, HasNoParameters) {

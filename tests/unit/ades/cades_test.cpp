@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ess.h>
 
-#include "ades/der.hpp"
+#include "base/der.hpp"
 #include "small_pki.hpp"
 
 namespace qscd::ades {
@@ -95,7 +95,7 @@ TEST_P(Made, HoldsTheAttributesThatWereHashedByteForByte) {
     EXPECT_EQ(stored.front(), der::set_tag);
     EXPECT_EQ(Bytes(attributes.to_be_signed().bytes().begin(), attributes.to_be_signed().bytes().end()),
               digest(GetParam().hash, stored));
-    stored.front() = der::context_0;
+    stored.front() = der::context_constructed(0);
     EXPECT_EQ(std::ranges::search(signature, stored).size(), stored.size());
 }
 
@@ -260,13 +260,14 @@ TEST_F(Verifying, RefusesASwappedCertificate) {
     const auto certificates = der::joined_set(pki.chain(signer));
     const auto behind = std::ranges::search(signature, certificates).end();
     const auto forged_data = der::sequence({
-        der::small_integer(1),
-        der::set_of({der::sequence({der::object(NID_sha256)})}),
-        der::sequence({der::object(NID_pkcs7_data)}),
-        der::element(der::context_0, der::joined_set(pki.chain(twin))),
+        der::unsigned_integer(1U),
+        der::set_of({der::sequence({der::object_identifier(NID_sha256)})}),
+        der::sequence({der::object_identifier(NID_pkcs7_data)}),
+        der::value(der::context_constructed(0), {der::joined_set(pki.chain(twin))}),
         Bytes(behind, signature.end()),
     });
-    const auto forged = der::sequence({der::object(NID_pkcs7_signed), der::element(der::context_0, forged_data)});
+    const auto forged = der::sequence(
+        {der::object_identifier(NID_pkcs7_signed), der::value(der::context_constructed(0), {forged_data})});
     expect_refused(forged, trust_in(pki.root), "the signature does not verify");
 }
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/rsa.h>
 
-#include "ades/algorithm_identifier.hpp"
+#include "ades/hash_identifier.hpp"
 
 namespace qscd::ades {
 

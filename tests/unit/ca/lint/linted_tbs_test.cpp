@@ -2,7 +2,7 @@
 
 #include "ca/issuing/certificate_builder.hpp"
 #include "ca/issuing/certificate_parts.hpp"
-#include "ca/issuing/der.hpp"
+#include "base/der.hpp"
 #include "ca/issuing/signed_object.hpp"
 #include "tests/unit/ca/trial.hpp"
 

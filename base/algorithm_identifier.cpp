@@ -1,4 +1,4 @@
-#include "hsm/algorithm_identifier.hpp"
+#include "base/algorithm_identifier.hpp"
 
 #include <openssl/asn1.h>
 #include <openssl/objects.h>
@@ -6,7 +6,7 @@
 
 #include "base/openssl.hpp"
 
-namespace qscd::hsm {
+namespace qscd {
 namespace {
 
 using Algorithm = std::unique_ptr<X509_ALGOR, FreeWith<X509_ALGOR_free>>;
@@ -57,4 +57,4 @@ Bytes algorithm_identifier(Scheme scheme, HashAlgorithm hash) {
     return out ? der_of(*out, i2d_X509_ALGOR) : Bytes{};
 }
 
-}  // namespace qscd::hsm
+}  // namespace qscd

@@ -1,8 +1,8 @@
-#include "ades/der.hpp"
+#include "base/der.hpp"
 
 #include <gtest/gtest.h>
 
-namespace qscd::ades::der {
+namespace qscd::der {
 namespace {
 
 struct Length {
@@ -17,13 +17,13 @@ INSTANTIATE_TEST_SUITE_P(, Lengths,
                          [](const auto& test) { return std::to_string(test.param.size); });
 
 TEST_P(Lengths, AreDefiniteAndShortest) {
-    const auto out = to_hex(element(octet_string, Bytes(GetParam().size, 0xAB)));
+    const auto out = to_hex(value(octet_string_tag, {Bytes(GetParam().size, 0xAB)}));
     EXPECT_EQ(out.substr(0, out.size() - 2 * GetParam().size), GetParam().head);
 }
 
 TEST(SetOf, IsInAscendingOrderOfTheWholeEncodings) {
-    const auto long_one = element(octet_string, Bytes(3, 0)), high = element(octet_string, Bytes{2}),
-               low = element(octet_string, Bytes{1});
+    const auto long_one = value(octet_string_tag, {Bytes(3, 0)}), high = value(octet_string_tag, {Bytes{2}}),
+               low = value(octet_string_tag, {Bytes{1}});
     EXPECT_EQ(to_hex(set_of({long_one, high, low})),
               "310b"
               "040101"
@@ -32,11 +32,11 @@ TEST(SetOf, IsInAscendingOrderOfTheWholeEncodings) {
 }
 
 TEST(SetOf, HoldsEachElementOnce) {
-    const auto one = element(octet_string, Bytes{1});
+    const auto one = value(octet_string_tag, {Bytes{1}});
     EXPECT_EQ(to_hex(set_of({one, one})), "3103040101");
 }
 
-TEST(Object, IsTheIdentifierOfOpensslsNumber) { EXPECT_EQ(to_hex(object(21)), "06092a864886f70d010701"); }
+TEST(Object, IsTheIdentifierOfOpensslsNumber) { EXPECT_EQ(to_hex(object_identifier(21)), "06092a864886f70d010701"); }
 
 }  // namespace
-}  // namespace qscd::ades::der
+}  // namespace qscd::der

@@ -1,10 +1,11 @@
-#include "ca/issuing/der.hpp"
+#include "base/der.hpp"
 
+#include <algorithm>
 #include <openssl/objects.h>
 
 #include "base/openssl.hpp"
 
-namespace qscd::ca::der {
+namespace qscd::der {
 namespace {
 
 void append_length(Bytes& to, std::size_t length) {
@@ -50,6 +51,17 @@ Bytes object_identifier(std::string_view dotted) {
     return object ? der_of(*object, i2d_ASN1_OBJECT) : Bytes{};
 }
 
+Bytes object_identifier(int nid) { return der_of(*OBJ_nid2obj(nid), i2d_ASN1_OBJECT); }
+
+Bytes joined_set(std::vector<Bytes> elements) {
+    std::ranges::sort(elements);
+    const auto [first_double, end] = std::ranges::unique(elements);
+    elements.erase(first_double, end);
+    Bytes out;
+    for (const auto& one : elements) append(out, one);
+    return out;
+}
+
 Bytes bit_string(ByteView bytes) {
     const Bytes unused{0};
     return value(bit_string_tag, {unused, bytes});
@@ -62,4 +74,4 @@ Bytes time(TimePoint at) {
     return full < "2050" ? text(utc_time_tag, std::string_view{full}.substr(2)) : text(generalized_time_tag, full);
 }
 
-}  // namespace qscd::ca::der
+}  // namespace qscd::der
