@@ -60,9 +60,11 @@ public:
     void sign(unsigned round) {
         const auto& credential = stage_.credentials[index_].id;
         const std::vector<Bytes> hashes{hash_numbered(round)};
-        const auto authorised = post("credentials/authorize", Portal::authorisation(credential, hashes,
-                                     {stage_.signers[index_]->pin(), "TOTP", codes_[round]}));
-        const auto signature = post("signatures/signHash", SigningRequest{credential, authorised.text("SAD"), hashes}.body());
+        const auto authorised = post(
+            "credentials/authorize",
+            Portal::authorisation(credential, hashes, {stage_.signers[index_]->pin(), "TOTP", codes_[round]}));
+        const auto signature = post("signatures/signHash",
+                                    SigningRequest{credential, authorised.text("SAD"), hashes}.body());
         if (signature.signatures().size() != 1) std::abort();
     }
 
@@ -73,9 +75,10 @@ private:
         return out;
     }
     Answer post(std::string_view method, const boost::json::object& body) {
-        auto response = client_.request("POST", "/" + std::string{method},
-                                        {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + stage_.portal->token()}},
-                                        boost::json::serialize(body));
+        auto response = client_.request(
+            "POST", "/" + std::string{method},
+            {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + stage_.portal->token()}},
+            boost::json::serialize(body));
         if (!response || response.value().status != 200) std::abort();
         return answer_of(std::move(response.value()));
     }

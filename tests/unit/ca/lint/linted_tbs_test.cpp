@@ -1,8 +1,8 @@
 #include "ca/lint/linted_tbs.hpp"
 
+#include "base/der.hpp"
 #include "ca/issuing/certificate_builder.hpp"
 #include "ca/issuing/certificate_parts.hpp"
-#include "base/der.hpp"
 #include "ca/issuing/signed_object.hpp"
 #include "tests/unit/ca/trial.hpp"
 
