@@ -66,8 +66,9 @@ Result<Portal> Portal::open(const PortalSettings& settings) {
 }
 
 Result<std::optional<json::Object>> Portal::post(std::string_view method, std::string body, net::Headers headers) {
-    QSCD_TRY(auto response, client_.request("POST", "/" + std::string{method}, headers, body));
+    auto sent = client_.request("POST", "/" + std::string{method}, headers, body);
     wipe(body);
+    QSCD_TRY(auto response, std::move(sent));
     if (response.status == 204) return std::optional<json::Object>{};
     if (response.status != 200) return error_of(response.status, response.body);
     QSCD_TRY(auto object, json::Object::parse(response.body));

@@ -447,7 +447,7 @@ TEST(Factors, BlockTheCredentialAfterThePolicysNumberOfWrongPins) {
     auto& cast = Stage::cast();
     const auto [signer, credential, portal] = cast.throw_away();
     const std::vector<Bytes> hashes{hash_numbered(1)};
-    const auto sad = portal.sad_for(*signer, credential, hashes);  // restores the tries
+    ASSERT_FALSE(portal.sad_for(*signer, credential, hashes).empty());  // restores the tries
     for (unsigned i = 0; i < wrong_pins_allowed; ++i) {
         const Evidence evidence{cast.deployment};
         EXPECT_EQ(portal.authorise(credential.id, hashes, {Signer::wrong_pin(), "TOTP", signer->fresh_code()}).error,

@@ -60,7 +60,7 @@ RunningDeployment::RunningDeployment() {
 RunningDeployment::~RunningDeployment() {
     if (supervisor_ > 0) stop();
     std::error_code ignored;
-    if (testing::UnitTest::GetInstance()->Failed()) std::fprintf(stderr, "kept: %s\n", top_.c_str());
+    if (testing::UnitTest::GetInstance()->Failed()) (void)std::fprintf(stderr, "kept: %s\n", top_.c_str());
     else fs::remove_all(top_, ignored);
 }
 
