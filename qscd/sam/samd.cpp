@@ -102,9 +102,6 @@ private:
     // On the core's thread. Keys first, then the state they sign for, then what the last owner left unfinished.
     Result<std::unique_ptr<Ledger>> open() {
         QSCD_TRY(auto keys, ModuleKeys::unlock(*sam_token_));
-        // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
-        if (policy_.has_trial() && !keys.genesis().trial())
-            return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
         QSCD_TRY(auto ledger, Ledger::open(*database_, std::move(keys), process_clock()));
         QSCD_TRY(service_.take_over(*ledger));
         QSCD_TRY(ledger->commit());

@@ -274,6 +274,9 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
 }
 
 Result<void> Service::take_over(Ledger& ledger) {
+    // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
+    if (sam_.policy.has_trial() && !ledger.keys().genesis().trial())
+        return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
     if (ledger.size() == 0) {
         const auto& genesis = ledger.keys().genesis();
         ledger.record(

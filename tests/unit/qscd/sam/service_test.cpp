@@ -329,5 +329,21 @@ TEST_F(CoreTest, AStopWhileSignaturesAreUnderWayLosesNoIntent) {
     EXPECT_EQ(records("signed").size() + records("sign-outcome-unknown").size(), intents);
 }
 
+// A genesis for production and a policy with trial profiles: nothing is opened, and health says why.
+TEST(ATrialPolicy, SAM_03_DoesNotOpenASamThatWasNotMadeForTrial) {
+    TrialModule tokens;
+    const FixedClock clock{noon};
+    const auto rules = trial_policy();
+    const Desk desk{noon};
+    tokens.open_sam(rules.version(), false);
+    Running running{tokens, rules, desk, clock};
+    pb::SamRequest health;
+    health.mutable_health();
+    const auto report = running.bootstrap.call<pb::SamHealthReport>(health);
+    ASSERT_TRUE(report) << describe(report.error());
+    EXPECT_NE(report.value().detail().find("genesis is not for trial"), std::string::npos) << report.value().detail();
+    EXPECT_EQ(report.value().log_size(), 0U);
+}
+
 }  // namespace
 }  // namespace qscd::sam

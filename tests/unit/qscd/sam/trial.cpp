@@ -80,10 +80,10 @@ std::unique_ptr<hsm::Token> TrialModule::open(const std::string& label, unsigned
         EXPECT_TRUE(module->initialise_token(label, SecretBytes{"12345678"}, SecretBytes{"1234"}));
     return hsm::Token::open(module, label, SecretBytes{"1234"}, threads).value();
 }
-std::unique_ptr<hsm::Token> TrialModule::open_sam(const Sha256Digest& policy_version) {
+std::unique_ptr<hsm::Token> TrialModule::open_sam(const Sha256Digest& policy_version, bool trial) {
     for (int attempt = 1;; ++attempt) {
         auto token = open("qscd-sam");
-        const auto made = genesis::make(*token, true, policy_version);
+        const auto made = genesis::make(*token, trial, policy_version);
         if (made) return token;
         // SoftHSM2 may fail to write an object while another session reads its folder: once more, in an empty one.
         EXPECT_TRUE(made.error().code == Errc::token_away && attempt < 3) << describe(made.error());

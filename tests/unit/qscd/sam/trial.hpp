@@ -22,8 +22,8 @@ struct TrialModule {
     TrialModule();
     ~TrialModule();
     std::unique_ptr<hsm::Token> open(const std::string& label, unsigned threads = 1);  // made when it is not there
-    std::unique_ptr<hsm::Token> open_sam(const Sha256Digest& policy_version);          // with its genesis
-    void take_away();                                                                  // the tokens, as if pulled out
+    std::unique_ptr<hsm::Token> open_sam(const Sha256Digest& policy_version, bool trial = true);  // with its genesis
+    void take_away();  // the tokens, as if pulled out
     void bring_back();
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
