@@ -43,4 +43,9 @@ inline Refusal from_sam(Refusal refusal) {
 // `evidence` began right before the request.
 void expect_refusal(const Evidence& evidence, const Answer& answer, const Refusal& expected);
 
+inline constexpr const char* unknown_credential = "00112233445566778899aabbccddeeff";
+
+// For INSTANTIATE_TEST_SUITE_P over cases that have a `name`.
+std::string name_of_case(const auto& info) { return info.param.name; }
+
 }  // namespace qscd::integration

@@ -6,6 +6,7 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <mutex>
+#include <semaphore>
 #include <thread>
 
 #include "base/net/client.hpp"
@@ -299,9 +300,10 @@ TEST(Server, API_05_AChunkedBodyOneByteTooLargeIsRefused) {
 }
 
 TEST(Server, API_04_PipelinedRequestsAreAnsweredInOrder) {
-    const TestServer server{{}, false, [](const Request& request) {
-                                if (request.path == "/0")
-                                    std::this_thread::sleep_for(50ms);  // the others could overtake
+    std::binary_semaphore overtaken{0};  // the first one gives the others time to come before it
+    const TestServer server{{}, false, [&](const Request& request) {
+                                if (request.path == "/1") overtaken.release();
+                                if (request.path == "/0") EXPECT_FALSE(overtaken.try_acquire_for(50ms));
                                 return Response{.body = request.path};
                             }};
     RawConnection connection{server.port()};
@@ -372,6 +374,7 @@ TEST(Server, API_05_AByteNowAndThenBuysNoTime) {
     RawConnection connection{server.port()};
     const auto start = std::chrono::steady_clock::now();
     std::thread dripping{[&] {
+        // The pauses are the attack itself: a sender that is always about to go on.
         for (int i = 0; i < 100 && connection.send("G"); ++i) std::this_thread::sleep_for(20ms);
     }};
     const auto answer = connection.response();
