@@ -3,7 +3,7 @@
 #include "authn/pin.hpp"
 #include "authn/totp.hpp"
 #include "qscd/sam/credential_rules.hpp"
-#include "qscd/sam/sad_verifier.hpp"
+#include "qscd/sam/activation/sad_verifier.hpp"
 
 namespace qscd::sam {
 namespace {

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-#include "qscd/sam/ledger.hpp"
+#include "qscd/sam/state/ledger.hpp"
 
 namespace qscd::sam {
 

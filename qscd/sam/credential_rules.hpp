@@ -2,7 +2,7 @@
 #pragma once
 
 #include "policy/profile.hpp"
-#include "qscd/sam/ledger.hpp"
+#include "qscd/sam/state/ledger.hpp"
 
 namespace qscd::sam {
 

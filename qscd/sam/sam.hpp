@@ -3,7 +3,7 @@
 
 #include "policy/policy.hpp"
 #include "qscd/sam/certificate_fit.hpp"
-#include "qscd/sam/challenge.hpp"
+#include "qscd/sam/activation/challenge.hpp"
 #include "qscd/sam/core.hpp"
 #include "qscd/sam/messenger.hpp"
 

@@ -7,8 +7,8 @@
 #include <map>
 #include <mutex>
 
-#include "qscd/sam/activation.hpp"
-#include "qscd/sam/sad_verifier.hpp"
+#include "qscd/sam/activation/activation.hpp"
+#include "qscd/sam/activation/sad_verifier.hpp"
 #include "qscd/sam/sam.hpp"
 
 namespace qscd::sam {

@@ -1,5 +1,5 @@
 // SMS challenges: one code for one frozen multiset of hashes, and the document code that the message shows.
-#include "qscd/sam/challenge.hpp"
+#include "qscd/sam/activation/challenge.hpp"
 
 #include <gtest/gtest.h>
 #include <map>

@@ -1,5 +1,5 @@
 // Cells and log under one signed head: what the store gives is believed only as far as the head reaches.
-#include "qscd/sam/ledger.hpp"
+#include "qscd/sam/state/ledger.hpp"
 
 #include "protocol/message.hpp"
 #include "qscd/genesis/genesis.hpp"

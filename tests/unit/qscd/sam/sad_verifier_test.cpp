@@ -1,5 +1,5 @@
 // SAD tokens: each listed hash occurrence once, until it expires, and nothing else.
-#include "qscd/sam/sad_verifier.hpp"
+#include "qscd/sam/activation/sad_verifier.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Sealed cells open under their own name only.
-#include "qscd/sam/seal.hpp"
+#include "qscd/sam/state/seal.hpp"
 
 #include <gtest/gtest.h>
 

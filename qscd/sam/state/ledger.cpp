@@ -1,11 +1,11 @@
-#include "qscd/sam/ledger.hpp"
+#include "qscd/sam/state/ledger.hpp"
 
 #include <map>
 
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "protocol/message.hpp"
-#include "qscd/sam/migrations.hpp"
+#include "qscd/sam/state/migrations.hpp"
 
 namespace qscd::sam {
 namespace {

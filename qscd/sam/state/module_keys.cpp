@@ -1,4 +1,4 @@
-#include "qscd/sam/module_keys.hpp"
+#include "qscd/sam/state/module_keys.hpp"
 
 #include "protocol/message.hpp"
 #include "qscd/genesis/genesis.hpp"

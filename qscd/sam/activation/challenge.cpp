@@ -1,4 +1,4 @@
-#include "qscd/sam/challenge.hpp"
+#include "qscd/sam/activation/challenge.hpp"
 
 #include <openssl/hmac.h>
 

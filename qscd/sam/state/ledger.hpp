@@ -12,24 +12,12 @@
 #include "base/log/array_tree.hpp"
 #include "base/log/log_tree.hpp"
 #include "base/store/database.hpp"
-#include "qscd/sam/cell.pb.h"
-#include "qscd/sam/event.hpp"
-#include "qscd/sam/module_keys.hpp"
-#include "qscd/sam/seal.hpp"
+#include "qscd/sam/cells/cell.pb.h"
+#include "qscd/sam/cells/entry.hpp"
+#include "qscd/sam/state/module_keys.hpp"
+#include "qscd/sam/state/seal.hpp"
 
 namespace qscd::sam {
-
-using Fields = std::vector<std::pair<std::string_view, std::string>>;
-
-// What goes into one record. `sealed` is for fields that only holders of the data key may read.
-struct Entry {
-    Event event;
-    std::string actor;
-    std::optional<CredentialId> credential = {};
-    std::string result = "ok";
-    Fields fields = {};
-    std::string sealed = {};
-};
 
 class Ledger {
 public:

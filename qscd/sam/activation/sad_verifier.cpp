@@ -1,4 +1,4 @@
-#include "qscd/sam/sad_verifier.hpp"
+#include "qscd/sam/activation/sad_verifier.hpp"
 
 #include "base/random.hpp"
 

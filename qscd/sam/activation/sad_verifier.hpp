@@ -4,8 +4,8 @@
 
 #include "base/clock.hpp"
 #include "base/secret.hpp"
-#include "qscd/sam/activation.hpp"
-#include "qscd/sam/cell.pb.h"
+#include "qscd/sam/activation/activation.hpp"
+#include "qscd/sam/cells/cell.pb.h"
 
 namespace qscd::sam {
 

@@ -1,4 +1,4 @@
-#include "qscd/sam/seal.hpp"
+#include "qscd/sam/state/seal.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>

@@ -8,7 +8,7 @@
 #include "base/identifier.hpp"
 #include "base/secret.hpp"
 #include "policy/profile.hpp"
-#include "qscd/sam/cell.pb.h"
+#include "qscd/sam/cells/cell.pb.h"
 
 namespace qscd::sam {
 
