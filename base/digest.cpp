@@ -13,7 +13,15 @@ Sha256Digest sha256(ByteView bytes) {
 }
 
 Sha256Digest sha256(std::initializer_list<ByteView> parts) {
+    std::size_t size = 0;
+    for (const auto part : parts) size += part.size();
+    if (std::array<std::uint8_t, 128> small; size <= small.size()) {  // a tree's node: no allocation for it
+        auto end = small.begin();
+        for (const auto part : parts) end = std::ranges::copy(part, end).out;
+        return sha256(ByteView{small.data(), size});
+    }
     Bytes all;
+    all.reserve(size);
     for (const auto part : parts) all.insert(all.end(), part.begin(), part.end());
     return sha256(all);
 }

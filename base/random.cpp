@@ -13,6 +13,7 @@ void fill_random(std::span<std::uint8_t> out) {
 
 std::string random_digits(std::size_t count) {
     std::string out;
+    out.reserve(count);  // growing would leave copies behind
     while (out.size() < count) {
         std::array<std::uint8_t, 1> byte;
         fill_random(byte);

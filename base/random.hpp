@@ -1,7 +1,10 @@
 // Random bytes from the kernel's generator by way of OpenSSL's. Never fails: a process without randomness stops.
 #pragma once
 
+#include <cstring>
+
 #include "base/digest.hpp"
+#include "base/secret.hpp"
 
 namespace qscd {
 
@@ -11,7 +14,9 @@ template <class Fixed>
 Fixed random_fixed() {
     std::array<std::uint8_t, Fixed::size> bytes;
     fill_random(bytes);
-    return Fixed{bytes};
+    const Fixed out{bytes};
+    ::explicit_bzero(bytes.data(), bytes.size());
+    return out;
 }
 
 inline Bytes random_bytes(std::size_t size) {

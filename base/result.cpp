@@ -5,7 +5,7 @@
 namespace qscd {
 namespace {
 
-constexpr std::array<std::string_view, 30> names{
+constexpr std::array<std::string_view, 33> names{
     "body_malformed",      "parameter_missing", "parameter_invalid",   "oauth_parameter_missing",
     "hashes_empty",        "hash_not_base64",   "hash_wrong_length",   "signature_count_invalid",
     "too_many_signatures", "factors_wrong",     "credential_locked",   "credential_disabled",
@@ -13,8 +13,9 @@ constexpr std::array<std::string_view, 30> names{
     "bearer_missing",      "bearer_invalid",    "bearer_expired",      "client_authentication_missing",
     "too_many_requests",   "not_supported",     "access_denied",       "paper_refused",
     "configuration",       "out_of_order",      "token_away",          "service_away",
-    "store_away",          "internal"};
-static_assert(names.size() == static_cast<std::size_t>(Errc::internal));
+    "store_away",          "internal",          "sealed",              "fenced",
+    "key_gone"};
+static_assert(names.size() == static_cast<std::size_t>(last_errc));
 
 }  // namespace
 

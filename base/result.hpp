@@ -44,7 +44,12 @@ enum class Errc : unsigned {
     service_away,   // another of our daemons; trying again later may help
     store_away,     // the store cannot record: so nothing is done
     internal,       // our bug, or an outcome that cannot be known
+    sealed,         // the SAM's state waits for people: a start found what it must not go on from
+    fenced,         // another owner took the SAM's state over: this one ends and does not come back by itself
+    key_gone,       // the token is there and the key is not: somebody destroyed it
 };
+
+inline constexpr Errc last_errc = Errc::key_gone;
 
 // As CSC spells a parameter in its error texts: {"string", "credentialID"}.
 struct Parameter {

@@ -48,24 +48,29 @@ constexpr auto secret_key_rules = [] {
     return rules;
 }();
 
-std::vector<CK_ATTRIBUTE> template_of(std::span<const Wanted> rules, bool with_optional) {
+const CK_BBOOL& value_of(const Wanted& rule, Lifetime lifetime) {
+    return rule.type == CKA_TOKEN && lifetime == Lifetime::session ? no : rule.value;
+}
+
+std::vector<CK_ATTRIBUTE> template_of(std::span<const Wanted> rules, bool with_optional, Lifetime lifetime) {
     std::vector<CK_ATTRIBUTE> out;
     for (const auto& rule : rules)
-        if (rule.ask && (with_optional || !rule.optional)) out.push_back(attribute(rule.type, rule.value));
+        if (rule.ask && (with_optional || !rule.optional))
+            out.push_back(attribute(rule.type, value_of(rule, lifetime)));
     return out;
 }
 
 using Evidence = std::vector<std::pair<std::string, std::string>>;
 
 Result<Evidence> read_back(Session& session, CK_OBJECT_HANDLE object, std::span<const Wanted> rules,
-                           bool with_optional) {
+                           bool with_optional, Lifetime lifetime) {
     Evidence evidence;
     for (const auto& rule : rules) {
         if (rule.optional && !with_optional) continue;
         QSCD_TRY(auto value, session.read(object, rule.type));
-        if (value.size() != 1 || value[0] != rule.value)
+        if (value.size() != 1 || value[0] != value_of(rule, lifetime))
             return Error{Errc::internal, "the token says otherwise of " + std::string{rule.name}};
-        evidence.emplace_back(rule.name, rule.value == CK_TRUE ? "true" : "false");
+        evidence.emplace_back(rule.name, value[0] == CK_TRUE ? "true" : "false");
     }
     return evidence;
 }
@@ -116,7 +121,8 @@ Bytes curve_parameters(const KeyKindRow& row) {
 
 }  // namespace
 
-Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const CkaId& id, const std::string& label) {
+Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const CkaId& id, const std::string& label,
+                                       Lifetime lifetime) {
     const auto& row = row_of(kind);
     const CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY;
     const CK_ULONG bits = row.bits;
@@ -141,7 +147,7 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
     CK_RV rv = CKR_OK;
     bool with_optional = true;
     for (;; with_optional = false) {
-        auto private_template = template_of(private_key_rules, with_optional);
+        auto private_template = template_of(private_key_rules, with_optional, lifetime);
         private_template.push_back(attribute_bytes(CKA_ID, id.bytes()));
         private_template.push_back(attribute_bytes(CKA_LABEL, view_of(label)));
         if (with_optional) {
@@ -163,7 +169,7 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
     auto public_key = row.elliptic ? elliptic_public_key(session, public_handle, row)
                                    : rsa_public_key(session, public_handle);
     session.api().C_DestroyObject(session.handle(), public_handle);
-    auto evidence = read_back(session, private_handle, private_key_rules, with_optional);
+    auto evidence = read_back(session, private_handle, private_key_rules, with_optional, lifetime);
     if (!public_key || !evidence) {
         session.api().C_DestroyObject(session.handle(), private_handle);
         return public_key ? evidence.error() : public_key.error();
@@ -172,26 +178,30 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
                         std::move(evidence.value())};
 }
 
-Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label) {
+Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label,
+                                                       Lifetime lifetime) {
     const CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY;
     const CK_KEY_TYPE type = CKK_GENERIC_SECRET;
     const CK_ULONG size = 32;
+    const CK_MECHANISM_TYPE hmac = CKM_SHA256_HMAC;
     CK_MECHANISM mechanism{CKM_GENERIC_SECRET_KEY_GEN, nullptr, 0};
     CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
     CK_RV rv = CKR_OK;
     bool with_optional = true;
     for (;; with_optional = false) {
-        auto wanted = template_of(secret_key_rules, with_optional);
+        auto wanted = template_of(secret_key_rules, with_optional, lifetime);
         wanted.push_back(attribute(CKA_CLASS, secret_class));
         wanted.push_back(attribute(CKA_KEY_TYPE, type));
         wanted.push_back(attribute(CKA_VALUE_LEN, size));
         wanted.push_back(attribute_bytes(CKA_ID, id.bytes()));
         wanted.push_back(attribute_bytes(CKA_LABEL, view_of(label)));
+        if (with_optional)
+            wanted.push_back({CKA_ALLOWED_MECHANISMS, const_cast<CK_MECHANISM_TYPE*>(&hmac), sizeof hmac});
         rv = session.api().C_GenerateKey(session.handle(), &mechanism, wanted.data(), wanted.size(), &handle);
         if (rv != CKR_ATTRIBUTE_TYPE_INVALID || !with_optional) break;
     }
     if (rv != CKR_OK) return error_of(rv, "C_GenerateKey");
-    if (const auto evidence = read_back(session, handle, secret_key_rules, with_optional); !evidence) {
+    if (const auto evidence = read_back(session, handle, secret_key_rules, with_optional, lifetime); !evidence) {
         session.api().C_DestroyObject(session.handle(), handle);
         return evidence.error();
     }

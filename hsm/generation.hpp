@@ -5,8 +5,13 @@
 
 namespace qscd::hsm {
 
+// Where a key lives: in the token, or as long as the session that made it (the probe's).
+enum class Lifetime { token, session };
+
 // The caller holds the module's gate and syncs afterwards. A key whose attributes read back differently is destroyed.
-Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const CkaId& id, const std::string& label);
-Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label);
+Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const CkaId& id, const std::string& label,
+                                       Lifetime lifetime = Lifetime::token);
+Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label,
+                                                       Lifetime lifetime = Lifetime::token);
 
 }  // namespace qscd::hsm

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <p11-kit/pkcs11.h>
+#include <string>
 #include <vector>
 
 #include "base/identifier.hpp"
@@ -28,6 +29,13 @@ private:
     CK_OBJECT_CLASS class_;
     std::atomic<CK_OBJECT_HANDLE> handle_ = CK_INVALID_HANDLE;
     std::atomic<std::uint64_t> generation_ = 0;
+};
+
+// What a listing tells of a key.
+struct NamedKey {
+    CkaId id;
+    std::string label;
+    CK_OBJECT_CLASS object_class;  // CKO_PRIVATE_KEY or CKO_SECRET_KEY
 };
 
 // A key pair made in the token: the public half, and what the token says of the private one [QSCD-01] [QSCD-02].

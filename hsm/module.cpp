@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-#include "base/file.hpp"
+#include "hsm/durable_folder.hpp"
 #include "hsm/meaning.hpp"
 
 namespace qscd::hsm {
@@ -39,6 +39,10 @@ Result<std::vector<CK_SLOT_ID>> slots_of(const CK_FUNCTION_LIST& api) {
 }
 
 }  // namespace
+
+Module::Module(ModuleSettings settings) : settings_(std::move(settings)) {
+    if (!settings_.durable_folder.empty()) durable_ = std::make_unique<DurableFolder>(settings_.durable_folder);
+}
 
 Result<std::shared_ptr<Module>> Module::load(ModuleSettings settings) {
     for (const auto& [name, value] : settings.environment) ::setenv(name.c_str(), value.c_str(), 1);
@@ -108,7 +112,6 @@ Result<void> Module::initialise_token(const std::string& label, const SecretByte
     QSCD_TRY(auto existing, tokens());
     if (std::ranges::count(existing, label, &TokenInfo::label) != 0)
         return Error{Errc::configuration, "there is a token labelled " + label + " already"};
-    const auto began = std::filesystem::file_time_type::clock::now();
     {
         const auto inside = enter();
         QSCD_TRY(auto slots, slots_of(*api_));
@@ -133,13 +136,9 @@ Result<void> Module::initialise_token(const std::string& label, const SecretByte
     api_->C_Logout(session);
     api_->C_CloseSession(session);
     if (rv != CKR_OK) return error_of(rv, "C_InitPIN");
-    return make_durable(began);
+    return make_durable();
 }
 
-Result<void> Module::make_durable(std::filesystem::file_time_type since) const {
-    if (settings_.durable_folder.empty()) return success();
-    // File times may be coarser than our clock.
-    return sync_changes(settings_.durable_folder, since - std::chrono::seconds{2});
-}
+Result<void> Module::make_durable() { return durable_ ? durable_->sync() : success(); }
 
 }  // namespace qscd::hsm

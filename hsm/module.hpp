@@ -22,8 +22,10 @@ struct ModuleSettings {
     std::string reserved = {};  // CK_C_INITIALIZE_ARGS.pReserved, where a vendor wants one
     std::map<std::string, std::string> environment =
         {};                                     // set before the library is loaded: SOFTHSM2_CONF and its like
-    std::filesystem::path durable_folder = {};  // files to sync after a change, where the module does not; else empty
+    std::filesystem::path durable_folder = {};  // where it keeps its files, if it does not sync them itself; else empty
 };
+
+class DurableFolder;
 
 struct TokenInfo {
     CK_SLOT_ID slot;
@@ -49,16 +51,17 @@ public:
     Result<void> reinitialise();
     std::uint64_t generation() const { return generation_; }
 
-    // Syncs what the module wrote since `since`, where it does not do so itself.
-    Result<void> make_durable(std::filesystem::file_time_type since) const;
+    // Syncs what the module wrote so far, where it does not do so itself.
+    Result<void> make_durable();
 
     const CK_FUNCTION_LIST& api() const { return *api_; }
     std::shared_lock<std::shared_mutex> enter() const { return std::shared_lock{gate_}; }
 
 private:
-    explicit Module(ModuleSettings settings) : settings_(std::move(settings)) {}
+    explicit Module(ModuleSettings settings);
     Result<void> initialise();
     ModuleSettings settings_;
+    std::unique_ptr<DurableFolder> durable_;  // where the module does not sync itself
     void* library_ = nullptr;
     const CK_FUNCTION_LIST* api_ = nullptr;
     mutable std::shared_mutex gate_;

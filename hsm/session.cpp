@@ -1,6 +1,9 @@
 #include "hsm/session.hpp"
 
 #include <algorithm>
+#include <openssl/ecdsa.h>
+
+#include "base/openssl.hpp"
 
 namespace qscd::hsm {
 namespace {
@@ -52,6 +55,13 @@ SigningInput::SigningInput(ByteView message) : data(message.begin(), message.end
     mechanism.mechanism = CKM_SHA256_HMAC;
 }
 
+Bytes ecdsa_der_of(ByteView raw) {
+    const auto half = static_cast<int>(raw.size() / 2);
+    const std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>> signature{ECDSA_SIG_new()};
+    ECDSA_SIG_set0(signature.get(), BN_bin2bn(raw.data(), half, nullptr), BN_bin2bn(raw.data() + half, half, nullptr));
+    return der_of(*signature, i2d_ECDSA_SIG);
+}
+
 Session::~Session() {
     const auto inside = module_->enter();
     close();
@@ -99,6 +109,15 @@ Result<void> Session::reopen() {
     return error_of(rv, "C_Login");
 }
 
+Result<void> Session::renew(CK_RV stale) {
+    CK_SESSION_INFO info{};
+    if ((stale == CKR_OBJECT_HANDLE_INVALID || stale == CKR_KEY_HANDLE_INVALID) && handle_ != CK_INVALID_HANDLE &&
+        generation_ == module_->generation() && api().C_GetSessionInfo(handle_, &info) == CKR_OK &&
+        info.state == CKS_RW_USER_FUNCTIONS)
+        return success();
+    return reopen();
+}
+
 Result<bool> Session::token_is_there() {
     CK_TOKEN_INFO info{};
     const CK_RV rv = api().C_GetTokenInfo(slot_, &info);
@@ -134,7 +153,15 @@ Result<CK_OBJECT_HANDLE> Session::locate(KeyObject& key) {
     if (found.size() > 1) return Error{Errc::internal, "two keys with CKA_ID " + key.id_.hex()};
     // An empty search is "token away" until C_GetTokenInfo says otherwise: an absent token is not a destroyed key.
     QSCD_TRY(token_is_there());
-    return Error{Errc::parameter_invalid, "the token is there and key " + key.id_.hex() + " is not"};
+    return Error{Errc::key_gone, "the token is there and key " + key.id_.hex() + " is not"};
+}
+
+Result<bool> Session::is_there(const KeyObject& key) {
+    const std::array wanted{attribute(CKA_CLASS, key.class_), attribute_bytes(CKA_ID, key.id_.bytes())};
+    QSCD_TRY(auto found, search(wanted));
+    if (!found.empty()) return true;
+    QSCD_TRY(token_is_there());
+    return false;
 }
 
 CK_RV Session::begin(CK_OBJECT_HANDLE key, SigningInput& input) {
@@ -160,6 +187,15 @@ Result<Bytes> Session::read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
         return error_of(rv, "C_GetAttributeValue");
     Bytes value(wanted.ulValueLen);
     wanted.pValue = value.data();
+    if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
+        return error_of(rv, "C_GetAttributeValue");
+    value.resize(wanted.ulValueLen);
+    return value;
+}
+
+Result<Bytes> Session::read_up_to(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, std::size_t limit) {
+    Bytes value(limit);
+    CK_ATTRIBUTE wanted{type, value.data(), value.size()};
     if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
         return error_of(rv, "C_GetAttributeValue");
     value.resize(wanted.ulValueLen);

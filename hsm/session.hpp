@@ -20,6 +20,9 @@ struct SigningInput {
     Bytes data;
 };
 
+// PKCS#11 answers r and s at fixed width; everybody else wants DER, Ecdsa-Sig-Value.
+Bytes ecdsa_der_of(ByteView raw);
+
 class Session {
 public:
     Session(std::shared_ptr<Module> module, std::string label, const SecretBytes& pin)
@@ -32,14 +35,21 @@ public:
     // A live session, logged in: opens a new one when there is none or the module was re-initialised.
     Result<void> ready();
     Result<void> reopen();
+    // What a stale answer calls for and no more: while the session is alive and logged in, only the key's handle is out
+    // of date, and nobody logs in again to find out that a key is gone.
+    Result<void> renew(CK_RV stale);
 
-    Result<CK_OBJECT_HANDLE> locate(KeyObject& key);  // cached; searched for once after each renewal
+    // Cached; searched for once after each renewal. Errc::key_gone when the token is there and the key is not.
+    Result<CK_OBJECT_HANDLE> locate(KeyObject& key);
+    Result<bool> is_there(const KeyObject& key);  // by a search of its own; true or false only while the token is there
     void forget(KeyObject& key) { key.generation_ = 0; }
     CK_RV begin(CK_OBJECT_HANDLE key, SigningInput& input);
     Result<Bytes> finish(const SigningInput& input);
 
     Result<std::vector<CK_OBJECT_HANDLE>> search(std::span<const CK_ATTRIBUTE> wanted);
     Result<Bytes> read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+    // In one call, for what is known to be short.
+    Result<Bytes> read_up_to(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, std::size_t limit);
     Result<bool> token_is_there();
 
     const CK_FUNCTION_LIST& api() const { return module_->api(); }

@@ -4,10 +4,8 @@
 #include <deque>
 #include <future>
 #include <mutex>
-#include <openssl/ecdsa.h>
 
 #include "base/diagnostics.hpp"
-#include "base/openssl.hpp"
 #include "hsm/generation.hpp"
 #include "hsm/session.hpp"
 
@@ -16,23 +14,22 @@ namespace {
 
 constexpr std::chrono::milliseconds first_pause{100}, longest_pause{2000};
 
-constexpr CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY, data_class = CKO_DATA;
+constexpr CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY, secret_class = CKO_SECRET_KEY, data_class = CKO_DATA;
+constexpr std::array key_classes{private_class, secret_class};
 constexpr CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-
-using EcdsaSig = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
-
-// PKCS#11 answers r and s at fixed width; everybody else wants DER.
-Bytes der_of_raw(ByteView raw) {
-    const auto half = static_cast<int>(raw.size() / 2);
-    const EcdsaSig signature{ECDSA_SIG_new()};
-    ECDSA_SIG_set0(signature.get(), BN_bin2bn(raw.data(), half, nullptr), BN_bin2bn(raw.data() + half, half, nullptr));
-    return der_of(*signature, i2d_ECDSA_SIG);
-}
 
 struct SignAttempt {
     Result<Bytes> signature;
     bool entered;
 };
+
+Result<void> gone(Session& session, const CkaId& id) {
+    for (const auto& object_class : key_classes) {
+        QSCD_TRY(const bool there, session.is_there(KeyObject{id, object_class}));
+        if (there) return Error{Errc::internal, "key " + id.hex() + " is still there"};
+    }
+    return success();
+}
 
 // Only a failed C_SignInit is tried again, once, after renewal: nothing had been signed. Once C_Sign was entered its
 // outcome counts as used, whatever it answered: nothing is retried, on no token. [QSCD-22]
@@ -44,14 +41,14 @@ SignAttempt sign_once(Session& session, KeyObject& key, SigningInput& input) {
         if (rv == CKR_OK) return {session.finish(input), true};
         if (meaning_of(rv) != Meaning::stale || renewed) return {error_of(rv, "C_SignInit"), false};
         session.forget(key);
-        if (const auto ready = session.reopen(); !ready) return {ready.error(), false};
+        if (const auto ready = session.renew(rv); !ready) return {ready.error(), false};
     }
 }
 
 Token::Outcome sign_hash(Session& session, KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
     SigningInput input{scheme, dtbsr};
     auto attempt = sign_once(session, key, input);
-    if (attempt.signature && scheme == Scheme::ecdsa) attempt.signature = der_of_raw(attempt.signature.value());
+    if (attempt.signature && scheme == Scheme::ecdsa) attempt.signature = ecdsa_der_of(attempt.signature.value());
     return {std::move(attempt.signature), attempt.entered};
 }
 
@@ -196,29 +193,32 @@ T Token::run(std::function<T(Session&)> job) {
     return future.get();
 }
 
+Result<void> Token::on_session(const std::function<Result<void>(Session&)>& job) { return run<Result<void>>(job); }
+
 Result<GeneratedKey> Token::generate(KeyKind kind, const CkaId& id, const std::string& label) {
-    const auto began = std::filesystem::file_time_type::clock::now();
     QSCD_TRY(auto key,
              run<Result<GeneratedKey>>([&](Session& session) { return generate_key_pair(session, kind, id, label); }));
-    QSCD_TRY(module_->make_durable(began));
+    QSCD_TRY(module_->make_durable());
     return key;
 }
 
 Result<std::shared_ptr<KeyObject>> Token::generate_hmac_key(const CkaId& id, const std::string& label) {
-    const auto began = std::filesystem::file_time_type::clock::now();
     QSCD_TRY(auto key, run<Result<std::shared_ptr<KeyObject>>>(
                            [&](Session& session) { return generate_secret_key(session, id, label); }));
-    QSCD_TRY(module_->make_durable(began));
+    QSCD_TRY(module_->make_durable());
     return key;
 }
 
-Result<std::shared_ptr<KeyObject>> Token::find_private(const CkaId& id) {
+Result<std::shared_ptr<KeyObject>> Token::find(CK_OBJECT_CLASS object_class, const CkaId& id) {
     return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
-        auto key = std::make_shared<KeyObject>(id, private_class);
+        auto key = std::make_shared<KeyObject>(id, object_class);
         QSCD_TRY(session.locate(*key));
         return key;
     });
 }
+
+Result<std::shared_ptr<KeyObject>> Token::find_private(const CkaId& id) { return find(private_class, id); }
+Result<std::shared_ptr<KeyObject>> Token::find_secret(const CkaId& id) { return find(secret_class, id); }
 
 Result<std::shared_ptr<KeyObject>> Token::find_by_label(const std::string& label) {
     return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
@@ -243,6 +243,7 @@ Result<std::vector<CkaId>> Token::private_keys() {
     return run<Result<std::vector<CkaId>>>([](Session& session) -> Result<std::vector<CkaId>> {
         const std::array wanted{attribute(CKA_CLASS, private_class)};
         QSCD_TRY(auto found, session.search(wanted));
+        QSCD_TRY(session.token_is_there());  // an absent token is no empty one
         std::vector<CkaId> out;
         for (const auto handle : found) {
             QSCD_TRY(auto bytes, session.read(handle, CKA_ID));
@@ -252,20 +253,43 @@ Result<std::vector<CkaId>> Token::private_keys() {
     });
 }
 
+Result<std::vector<NamedKey>> Token::keys(std::string_view prefix) {
+    return run<Result<std::vector<NamedKey>>>([&](Session& session) -> Result<std::vector<NamedKey>> {
+        std::vector<NamedKey> out;
+        for (const auto& object_class : key_classes) {
+            const std::array wanted{attribute(CKA_CLASS, object_class)};
+            QSCD_TRY(auto found, session.search(wanted));
+            for (const auto handle : found) {
+                QSCD_TRY(auto label_bytes, session.read(handle, CKA_LABEL));
+                std::string label{text_of(label_bytes)};
+                if (!label.starts_with(prefix)) continue;
+                QSCD_TRY(auto id_bytes, session.read(handle, CKA_ID));
+                const auto id = CkaId::from(id_bytes);
+                if (!id) return Error{Errc::internal, "key " + label + " has a CKA_ID that is not ours"};
+                out.push_back({*id, std::move(label), object_class});
+            }
+        }
+        QSCD_TRY(session.token_is_there());  // an absent token is no empty one
+        return out;
+    });
+}
+
 Result<void> Token::destroy(const CkaId& id) {
-    const auto began = std::filesystem::file_time_type::clock::now();
-    QSCD_TRY(run<Result<void>>([&](Session& session) -> Result<void> {
-        const std::array wanted{attribute(CKA_CLASS, private_class), attribute_bytes(CKA_ID, id.bytes())};
-        QSCD_TRY(auto found, session.search(wanted));
-        for (const auto handle : found)
-            if (const CK_RV rv = session.api().C_DestroyObject(session.handle(), handle); rv != CKR_OK)
-                return error_of(rv, "C_DestroyObject");
-        QSCD_TRY(auto left, session.search(wanted));
-        if (!left.empty()) return Error{Errc::internal, "the key is still there after C_DestroyObject"};
-        QSCD_TRY(session.token_is_there());
-        return success();
+    QSCD_TRY(on_session([&](Session& session) -> Result<void> {
+        for (const auto& object_class : key_classes) {
+            const std::array wanted{attribute(CKA_CLASS, object_class), attribute_bytes(CKA_ID, id.bytes())};
+            QSCD_TRY(auto found, session.search(wanted));
+            for (const auto handle : found)
+                if (const CK_RV rv = session.api().C_DestroyObject(session.handle(), handle); rv != CKR_OK)
+                    return error_of(rv, "C_DestroyObject");
+        }
+        return gone(session, id);
     }));
-    return module_->make_durable(began);
+    return module_->make_durable();
+}
+
+Result<void> Token::confirm_gone(const CkaId& id) {
+    return on_session([&](Session& session) { return gone(session, id); });
 }
 
 Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
@@ -274,6 +298,20 @@ Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
         auto outcome = sign_hash(session, key, scheme, dtbsr);
         entered = outcome.entered;
         return std::move(outcome.signature);
+    });
+    return {std::move(signature), entered};
+}
+
+Token::Outcome Token::sign_fenced(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
+    bool entered = false;
+    auto signature = run<Result<Bytes>>([&](Session& session) -> Result<Bytes> {
+        auto outcome = sign_hash(session, key, scheme, dtbsr);
+        entered = outcome.entered;
+        if (!outcome.signature) return std::move(outcome.signature);
+        QSCD_TRY(const bool still_there, session.is_there(key));
+        if (still_there) return std::move(outcome.signature);
+        session.forget(key);
+        return Error{Errc::key_gone, "key " + key.id().hex() + " was destroyed while it signed"};
     });
     return {std::move(signature), entered};
 }
@@ -304,9 +342,19 @@ Result<Bytes> Token::hmac(KeyObject& key, ByteView message) {
     });
 }
 
+Result<SecretBytes> Token::random(std::size_t size) {
+    return run<Result<SecretBytes>>([&](Session& session) -> Result<SecretBytes> {
+        Bytes bytes(size);
+        const CK_RV rv = session.api().C_GenerateRandom(session.handle(), bytes.data(), bytes.size());
+        SecretBytes out{ByteView{bytes}};
+        wipe(bytes);
+        if (rv != CKR_OK) return error_of(rv, "C_GenerateRandom");
+        return out;
+    });
+}
+
 Result<void> Token::create_data(const std::string& label, ByteView value) {
-    const auto began = std::filesystem::file_time_type::clock::now();
-    QSCD_TRY(run<Result<void>>([&](Session& session) -> Result<void> {
+    QSCD_TRY(on_session([&](Session& session) -> Result<void> {
         std::array object{attribute(CKA_CLASS, data_class),
                           attribute(CKA_TOKEN, yes),
                           attribute(CKA_PRIVATE, no),
@@ -320,7 +368,7 @@ Result<void> Token::create_data(const std::string& label, ByteView value) {
             return error_of(rv, "C_CreateObject");
         return success();
     }));
-    return module_->make_durable(began);
+    return module_->make_durable();
 }
 
 Result<std::optional<Bytes>> Token::read_data(const std::string& label) {

@@ -31,25 +31,41 @@ public:
     // A 32-byte generic secret for HMAC-SHA-256, of the same strictness.
     Result<std::shared_ptr<KeyObject>> generate_hmac_key(const CkaId& id, const std::string& label);
 
-    // Errc::parameter_invalid when the token is there and no such key is.
+    // By CKA_ID alone. Errc::key_gone when the token is there and no such key is.
     Result<std::shared_ptr<KeyObject>> find_private(const CkaId& id);
-    Result<std::shared_ptr<KeyObject>> find_by_label(const std::string& label);  // private or secret
+    Result<std::shared_ptr<KeyObject>> find_secret(const CkaId& id);
+    // Private or secret; Errc::parameter_invalid when the token is there and there is none, or several.
+    Result<std::shared_ptr<KeyObject>> find_by_label(const std::string& label);
     Result<std::vector<CkaId>> private_keys();
-    // Confirmed by an empty search while the token is present [QSCD-12]. Destroying what is not there succeeds.
+    // Private and secret keys whose label begins so. Errc::internal when one of them has a CKA_ID that is not ours.
+    Result<std::vector<NamedKey>> keys(std::string_view prefix);
+
+    // Private or secret. Confirmed by an empty search while the token is present [QSCD-12], durable on return.
+    // Destroying what is not there succeeds.
     Result<void> destroy(const CkaId& id);
+    // An empty search while the token is present. Errc::internal when the key is there.
+    Result<void> confirm_gone(const CkaId& id);
 
     // A signature over a digest. ECDSA: DER Ecdsa-Sig-Value; RSA PKCS#1 v1.5 with its DigestInfo; PSS: MGF1 with the same
     // hash, salt as long as the hash. `entered` tells whether C_Sign was reached: from then on the outcome counts as used.
-    // A failed C_SignInit is tried once more after renewal; nothing is retried once C_Sign was entered.
+    // A failed C_SignInit is tried once more after renewal; nothing is retried once C_Sign was entered. A key that
+    // somebody destroyed while the token is there is Errc::key_gone, found out without a new login.
     struct Outcome {
         Result<Bytes> signature;
         bool entered;
     };
     Outcome sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr);
+    // For a key whose destruction by another process is a fence. A module may finish a C_Sign that was begun before the
+    // key was destroyed, so the key is searched for once more afterwards, and the signature is answered only if it is
+    // there: what this answers was signed before the destruction. Else Errc::key_gone, with `entered` true.
+    Outcome sign_fenced(KeyObject& key, Scheme scheme, const DtbsR& dtbsr);
     // The same for several hashes on one of the pool's threads; stops at the first failure. `done` runs on that thread.
     void sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<DtbsR> hashes,
                   std::function<void(std::vector<Outcome>)> done);
     Result<Bytes> hmac(KeyObject& key, ByteView message);  // HMAC-SHA-256
+
+    // From the module's own generator. For secrets use MixedRandom, which does not trust it alone.
+    Result<SecretBytes> random(std::size_t size);
 
     // An unmodifiable data object: for what must be read from the token and never from the store.
     Result<void> create_data(const std::string& label, ByteView value);
@@ -57,8 +73,13 @@ public:
 
     bool reachable() const;  // as the last call or the keeper saw it
 
+    // For this room's other files: runs `job` on one of the pool's threads, inside the module's gate, with a session that
+    // is logged in. `job` must not answer Errc::configuration: that means a wrong PIN, and the token is given up.
+    Result<void> on_session(const std::function<Result<void>(Session&)>& job);
+
 private:
     struct Pool;
+    Result<std::shared_ptr<KeyObject>> find(CK_OBJECT_CLASS object_class, const CkaId& id);
     Token(std::shared_ptr<Module> module, std::string label);
     template <class T>
     T run(std::function<T(Session&)> job);

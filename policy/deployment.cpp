@@ -49,6 +49,11 @@ Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
     QSCD_TRY(auto threads, file.integer_or("signing_threads", 2, 1, 64));
     out.signing_threads = static_cast<unsigned>(threads);
     QSCD_TRY(out.own_users, file.boolean_or("own_users", true));
+    QSCD_TRY(auto sam, file.table("sam"));
+    out.require_confinement = false;
+    if (sam) {
+        QSCD_TRY(out.require_confinement, sam->boolean_or("require_confinement", false));
+    }
     QSCD_TRY(auto first, file.integer_or("first_user", 61'200, 1'000, 65'000));
     out.first_user = static_cast<unsigned>(first);
     QSCD_TRY(auto days, file.integer_or("registration_days", 7, 1, 30));

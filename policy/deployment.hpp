@@ -28,6 +28,7 @@ struct Deployment {
     std::vector<std::string> signer_tokens;
     unsigned signing_threads;
     bool own_users;              // daemons under users of their own, when started as root
+    bool require_confinement;    // samd does not start when a restriction is missing [SAM-20]
     unsigned first_user;         // numeric user id of the first daemon; the others follow
     unsigned registration_days;  // life of a Grant
 

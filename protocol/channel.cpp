@@ -11,6 +11,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/stack.hpp"
 #include "protocol/failure.pb.h"
 
 namespace qscd::protocol {
@@ -112,7 +113,7 @@ pb::Failure message_of(const Error& error) {
 
 Error error_of(ByteView body) {
     const auto failure = decode<pb::Failure>(body);
-    if (!failure || failure.value().code() < 1 || failure.value().code() > static_cast<unsigned>(Errc::internal))
+    if (!failure || failure.value().code() < 1 || failure.value().code() > static_cast<unsigned>(last_errc))
         return {Errc::internal, "a failure that cannot be read"};
     return {static_cast<Errc>(failure.value().code()),
             failure.value().detail(),
@@ -155,7 +156,10 @@ struct Client::State {
             const std::lock_guard guard{lock};
             if (line != from) break;
             const auto found = waiting.find(frame->id);
-            if (found == waiting.end()) continue;  // too late: its caller has gone
+            if (found == waiting.end()) {  // too late: its caller has gone
+                wipe(frame->body);
+                continue;
+            }
             found->second->done = true;
             found->second->answer = frame->kind == Kind::answer ? Result<Bytes>{std::move(frame->body)}
                                                                 : Result<Bytes>{error_of(frame->body)};
@@ -283,6 +287,7 @@ void Server::serve(Descriptor socket, std::string role) {
             if (++connection->outstanding > outstanding_limit) break;
             state_->handler(role, frame->body, Responder{connection, frame->id});
             wipe(frame->body);
+            wipe_stack();
         }
         ::shutdown(connection->line.socket.get(), SHUT_RDWR);
         const std::lock_guard guard{state_->lock};

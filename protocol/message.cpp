@@ -4,6 +4,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "base/secret.hpp"
+
 namespace qscd::protocol {
 
 Bytes encode(const google::protobuf::Message& message) {
@@ -19,8 +21,10 @@ Result<void> decode_into(ByteView bytes, google::protobuf::Message& message) {
     if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
         return Error{Errc::paper_refused, "not a " + message.GetTypeName()};
     message.DiscardUnknownFields();
-    if (!std::ranges::equal(encode(message), bytes))
-        return Error{Errc::paper_refused, "not the one encoding of a " + message.GetTypeName()};
+    auto again = encode(message);
+    const bool the_same = std::ranges::equal(again, bytes);
+    wipe(again);
+    if (!the_same) return Error{Errc::paper_refused, "not the one encoding of a " + message.GetTypeName()};
     return success();
 }
 

@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view grant_domain = "qscd/grant/v1";
 constexpr std::string_view key_proof_domain = "qscd/key-proof/v1";
 constexpr std::string_view receipt_domain = "qscd/receipt/v1";
+constexpr std::string_view epoch_domain = "qscd/epoch/v1";
 constexpr std::chrono::seconds clock_skew{60};
 
 Bytes message_in(std::string_view domain, ByteView body) {
@@ -159,6 +160,8 @@ Result<Grant> grant_in(ByteView body) {
     return grant_of(parsed);
 }
 
+Unsigned to_paper(const pb::EpochStart& start) { return in_domain(epoch_domain, start); }
+
 Bytes message_of_grant(ByteView body) { return message_in(grant_domain, body); }
 
 pb::Paper assemble(const Unsigned& paper, const Sha256Digest& key_id, Bytes signature) {
@@ -232,6 +235,16 @@ Result<Verified<KeyProof>> verify_key_proof(const pb::Paper& paper, const Truste
 
 Result<Verified<Receipt>> verify_receipt(const pb::Paper& paper, const TrustedKeys& keys) {
     return Verifier::verify(paper, keys, receipt_domain, {Issuer::attestation_key}, receipt_of);
+}
+
+Result<Verified<pb::EpochStart>> verify_epoch_start(const pb::Paper& paper, const TrustedKeys& keys) {
+    const auto same = +[](const pb::EpochStart& start) -> Result<pb::EpochStart> {
+        if (start.genesis().size() != Sha256Digest::size || start.epoch() == 0 ||
+            (!start.accepted_head().empty() && start.accepted_head().size() != Sha256Digest::size))
+            return refused("the start of an epoch has a field of another length");
+        return start;
+    };
+    return Verifier::verify<pb::EpochStart, pb::EpochStart>(paper, keys, epoch_domain, {Issuer::attestation_key}, same);
 }
 
 }  // namespace qscd::protocol

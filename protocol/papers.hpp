@@ -11,6 +11,7 @@
 #include "base/key_kind.hpp"
 #include "base/openssl.hpp"
 #include "protocol/papers.pb.h"
+#include "protocol/record.pb.h"
 
 namespace qscd::protocol {
 
@@ -64,6 +65,7 @@ struct Unsigned {
 Unsigned to_paper(const Grant& grant);
 Unsigned to_paper(const KeyProof& proof);
 Unsigned to_paper(const Receipt& receipt);
+Unsigned to_paper(const pb::EpochStart& start);
 // The body of a Grant as rad sent it to the officer: parsed, so that he can be shown what he signs.
 Result<Grant> grant_in(ByteView body);
 Bytes message_of_grant(ByteView body);
@@ -113,5 +115,6 @@ private:
 Result<Verified<Grant>> verify_grant(const pb::Paper& paper, const TrustedKeys& keys, TimePoint now);
 Result<Verified<KeyProof>> verify_key_proof(const pb::Paper& paper, const TrustedKeys& keys);
 Result<Verified<Receipt>> verify_receipt(const pb::Paper& paper, const TrustedKeys& keys);
+Result<Verified<pb::EpochStart>> verify_epoch_start(const pb::Paper& paper, const TrustedKeys& keys);
 
 }  // namespace qscd::protocol

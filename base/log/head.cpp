@@ -31,6 +31,13 @@ std::string with_signature(const Head& head, std::string_view key_name, const Sh
     return body_of(head) + "\n" + std::string{dash} + std::string{key_name} + " " + to_base64(signed_part) + "\n";
 }
 
+std::string_view key_name_of(std::string_view text) {
+    const auto at = text.find(dash);
+    if (at == std::string_view::npos) return {};
+    const auto rest = text.substr(at + dash.size());
+    return rest.substr(0, rest.find(' '));
+}
+
 Result<Head> verified_head(std::string_view text, std::string_view origin, std::string_view key_name, EVP_PKEY& key) {
     auto rest = text;
     const auto named = line_from(rest), size_text = line_from(rest), root_text = line_from(rest);

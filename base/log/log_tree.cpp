@@ -1,5 +1,7 @@
 #include "base/log/log_tree.hpp"
 
+#include <bit>
+
 namespace qscd::log {
 namespace {
 
@@ -29,6 +31,21 @@ Sha256Digest LogTree::root() const {
     auto root = edge_.back();
     for (auto at = edge_.rbegin() + 1; at != edge_.rend(); ++at) root = node(*at, root);
     return root;
+}
+
+Bytes LogTree::frontier() const {
+    Bytes out;
+    for (const auto& digest : edge_) out.insert(out.end(), digest.bytes().begin(), digest.bytes().end());
+    return out;
+}
+
+std::optional<LogTree> LogTree::from_frontier(std::uint64_t size, ByteView frontier) {
+    if (frontier.size() != Sha256Digest::size * static_cast<std::size_t>(std::popcount(size))) return std::nullopt;
+    LogTree out;
+    out.size_ = size;
+    for (; !frontier.empty(); frontier = frontier.subspan(Sha256Digest::size))
+        out.edge_.push_back(*Sha256Digest::from(frontier.first(Sha256Digest::size)));
+    return out;
 }
 
 }  // namespace qscd::log

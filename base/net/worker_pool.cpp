@@ -1,5 +1,7 @@
 #include "base/net/worker_pool.hpp"
 
+#include "base/stack.hpp"
+
 namespace qscd::net {
 
 WorkerPool::WorkerPool(unsigned threads, std::size_t max_queued) : max_queued_(max_queued), idle_(threads) {
@@ -38,6 +40,7 @@ void WorkerPool::work() {
             lock.unlock();
             job();
         }
+        wipe_stack();
         lock.lock();
         ++idle_;
     }

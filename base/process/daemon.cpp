@@ -8,10 +8,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "base/diagnostics.hpp"
 
@@ -46,13 +44,11 @@ void serve(Daemon& daemon, int control, int signals) {
 
 }  // namespace
 
-void harden() {
-    ::umask(077);
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);
-    ::prctl(PR_SET_DUMPABLE, 0);
-    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)::signal(SIGPIPE, SIG_IGN);
+int control_descriptor() {
+    const char* text = std::getenv(control_variable);
+    int number = -1;
+    if (text == nullptr || std::from_chars(text, text + std::strlen(text), number).ec != std::errc{}) return -1;
+    return number;
 }
 
 Result<void> send_control(int socket, std::string_view text, int descriptor) {
@@ -102,6 +98,7 @@ int run(std::string_view name, int argc, char** argv,
         const std::function<Result<std::unique_ptr<Daemon>>(const std::filesystem::path&)>& start) {
     start_diagnostics(name);
     harden();
+    (void)lock_memory();  // whether it could stands in confinement()
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigset_t handled;
     sigemptyset(&handled);
@@ -116,12 +113,9 @@ int run(std::string_view name, int argc, char** argv,
     };
     const auto deployment = deployment_in(argc, argv);
     if (!deployment) return fail(deployment.error());
-    const char* control = std::getenv(control_variable);
-    if (control == nullptr) return fail({Errc::configuration, "started by hand; daemons are started by `qscd up`"});
-    int number = -1;
-    if (std::from_chars(control, control + std::strlen(control), number).ec != std::errc{})
-        return fail({Errc::configuration, std::string{control_variable} + " is not a descriptor's number"});
-    const Descriptor socket{number};
+    const int control = control_descriptor();
+    if (control < 0) return fail({Errc::configuration, "started by hand; daemons are started by `qscd up`"});
+    const Descriptor socket{control};
     try {
         auto daemon = start(deployment.value());
         if (!daemon) return fail(daemon.error());

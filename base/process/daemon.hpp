@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "base/process/confinement.hpp"
 
 namespace qscd::process {
 
@@ -29,11 +30,12 @@ public:
 int run(std::string_view name, int argc, char** argv,
         const std::function<Result<std::unique_ptr<Daemon>>(const std::filesystem::path&)>& start);
 
-// No core dumps, not traceable, no new privileges, umask 077. Called by run(); the command line calls it too.
-void harden();
+// Exit code by which a daemon says that a start by itself would do harm: the supervisor leaves it down and alarms.
+inline constexpr int stay_down = 3;
 
 // The environment variable that names the inherited control socket.
 inline constexpr const char* control_variable = "QSCD_CONTROL_FD";
+int control_descriptor();  // its number; -1 when there is none
 
 // One message on the control socket, with a descriptor at most. Sequenced packets: a message is whole or absent.
 struct ControlMessage {

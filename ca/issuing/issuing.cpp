@@ -1,5 +1,6 @@
 #include "ca/issuing/issuing.hpp"
 
+#include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
 #include "ca/issuing/certificate_builder.hpp"
 #include "ca/issuing/certificate_parts.hpp"
@@ -147,6 +148,7 @@ Result<Bytes> Issuing::sign(const RegisterEntry& entry) {
                  {{"serial", to_hex(entry.serial)}, {"reason", certificate.error().detail}});
         return certificate.error();
     }
+    crash_point("cad.issue.signed");
     QSCD_TRY(parts_.register_of_certificates.store(entry.enrolment, certificate.value(), parts_.clock.now()));
     note("certificate-issued", {{"serial", to_hex(entry.serial)},
                                 {"issuer", entry.issuer},

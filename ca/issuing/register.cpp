@@ -1,5 +1,6 @@
 #include "ca/issuing/register.hpp"
 
+#include "base/crash_point.hpp"
 #include "ca/issuing/register_migrations.hpp"
 
 namespace qscd::ca {
@@ -73,6 +74,7 @@ Result<bool> Register::has_serial(std::string_view issuer, ByteView serial) {
 
 Result<void> Register::reserve(const Reservation& r, TimePoint now) {
     const std::lock_guard one{lock_};
+    crash_point("cad.issue.before-reserve");
     QSCD_TRY(
         const auto rows,
         database_->execute("INSERT INTO certificate (issuer, serial, enrolment, credential, key_digest, type, "
@@ -86,6 +88,7 @@ Result<void> Register::reserve(const Reservation& r, TimePoint now) {
     if (rows != 1)
         return Error{Errc::paper_refused,
                      "this enrolment, credential or public key has a certificate already [QSCD-09]"};
+    crash_point("cad.issue.reserved");
     return success();
 }
 
@@ -96,6 +99,7 @@ Result<void> Register::store(const EnrolmentId& enrolment, ByteView certificate,
                                 "WHERE enrolment = $3 AND state = 'reserved'",
                                 {store::of(certificate), unix_seconds(now), store::of(enrolment.bytes())}));
     if (rows != 1) return Error{Errc::internal, "there is no reservation for this certificate"};
+    crash_point("cad.issue.registered");
     return success();
 }
 
@@ -107,8 +111,10 @@ Result<void> Register::activate(const EnrolmentId& enrolment, const CredentialId
         sha256(found.front().certificate) != certificate)
         return Error{Errc::paper_refused, "the receipt is for no certificate of ours"};
     if (found.front().state == RegisterState::active) return success();
+    crash_point("cad.receipt.before-commit");
     QSCD_TRY(database_->execute("UPDATE certificate SET state = 'active', active_at = $1 WHERE enrolment = $2",
                                 {unix_seconds(at), store::of(enrolment.bytes())}));
+    crash_point("cad.receipt.after-commit");
     return success();
 }
 
@@ -126,7 +132,9 @@ Result<std::uint64_t> Register::next_crl_number(std::string_view issuer) {
     QSCD_TRY(database_->execute("UPDATE crl SET number = number + 1 WHERE issuer = $1", {std::string{issuer}}));
     QSCD_TRY(const auto rows, database_->query("SELECT number FROM crl WHERE issuer = $1", {std::string{issuer}}));
     if (rows.size() != 1) return Error{Errc::store_away, "no CRL number"};
+    crash_point("cad.crl.before-commit");
     QSCD_TRY(transaction.commit());
+    crash_point("cad.crl.after-commit");
     return static_cast<std::uint64_t>(store::integer(rows.front().front()));
 }
 

@@ -1,5 +1,6 @@
 #include "ca/issuing/requests.hpp"
 
+#include "base/crash_point.hpp"
 #include "protocol/message.hpp"
 #include "protocol/sam.pb.h"
 
@@ -47,6 +48,7 @@ Result<CaRequests::Reply> CaRequests::issue(const pb::IssueCertificate& request)
     pb::IssuedCertificate out;
     out.set_certificate(string_of(issued.certificate));
     for (const auto& each : issued.chain) out.add_chain(string_of(each));
+    crash_point("cad.issue.before-answer");
     return reply(std::move(out));
 }
 

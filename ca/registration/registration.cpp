@@ -1,6 +1,7 @@
 #include "ca/registration/registration.hpp"
 
 #include "authn/password.hpp"
+#include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "ca/registration/contact.hpp"
@@ -43,7 +44,9 @@ Result<Account> Registration::add_account(const std::string& username, const Sec
     QSCD_TRY(const auto hash, authn::hash_password(password));
     const Account account{random_fixed<SignerId>(), username, email, phone, random_fixed<DeviceId>(),
                           random_fixed<DeviceId>()};
+    crash_point("rad.account.before-commit");
     QSCD_TRY(const bool added, parts_.store.add(account, hash, parts_.clock.now()));
+    crash_point("rad.account.after-commit");
     if (!added) return Error{Errc::access_denied, "the account cannot be added"};  // which field clashes, nobody learns
     note("account-added", {{"signer", account.signer.hex()}});
     return account;
@@ -102,8 +105,10 @@ Result<Registration::Created> Registration::create_request(const pb::CreateReque
     auto body = protocol::to_paper(grant).body;
     if (const auto readable = protocol::grant_in(body); !readable)
         return invalid("the subject cannot be: " + readable.error().detail, "object", "subject");
+    crash_point("rad.request.before-commit");
     QSCD_TRY(parts_.store.add(EnrolmentRequest{grant.enrolment, account->signer, content, profile->name(),
                                                asked.proofing(), body, now, grant.expires_at}));
+    crash_point("rad.request.after-commit");
     note("request-created", {{"enrolment", grant.enrolment.hex()}, {"profile", profile->name()}});
     return Created{grant.enrolment, std::move(body), needs_officer};
 }
@@ -129,7 +134,9 @@ Result<Sha256Digest> Registration::record_acceptance(const EnrolmentId& enrolmen
     const auto digest = sha256({view_of(acceptance_domain), separator, enrolment.bytes(),
                                 sha256(request.grant_body).bytes(), terms.bytes(), view_of(language),
                                 number(unix_seconds(now))});
+    crash_point("rad.acceptance.before-commit");
     QSCD_TRY(parts_.store.add(enrolment, Acceptance{terms, language, now, digest}));
+    crash_point("rad.acceptance.after-commit");
     note("accepted", {{"enrolment", enrolment.hex()}});
     return digest;
 }
@@ -163,7 +170,9 @@ Result<void> Registration::approve(const EnrolmentId& enrolment, ByteView key_id
     const bool by_officer = verified.value().issuer() == protocol::Issuer::registration_officer;
     if (by_officer == signature.empty() || (!by_officer && policy::is_qualified(profile->type())))
         return Error{Errc::access_denied, "the approval is by a key that may not give it [CA-17]"};
+    crash_point("rad.grant.before-commit");
     QSCD_TRY(parts_.store.add_grant(enrolment, protocol::encode(approved), parts_.clock.now()));
+    crash_point("rad.grant.after-commit");
     note("grant-given", {{"enrolment", enrolment.hex()},
                          {"by", by_officer ? "officer" : "rule"},
                          {"key", to_hex(view_of(approved.key_id()))}});

@@ -1,5 +1,8 @@
-// `qscd audit list`: the SAM's log as it stands, one record a line.
+// The SAM's log: `qscd audit list` shows it, one record a line; `export` writes it for qscd-audit-verify; `checkpoint`
+// gives its newest signed head, to be kept where this machine cannot rewrite it. [AUD-14]
 #pragma once
+
+#include <filesystem>
 
 #include "qscd/cli/terminal.hpp"
 
@@ -11,5 +14,10 @@ struct AuditList {
     bool closings = false;   // closing records too
 };
 Result<void> list_records(const Options& options, const AuditList& wanted);
+
+// While samd works on, too: up to the newest head when it began.
+Result<void> export_log(const Options& options, const std::filesystem::path& file);
+// Standard output when `file` is empty.
+Result<void> write_checkpoint(const Options& options, const std::filesystem::path& file);
 
 }  // namespace qscd::cli

@@ -1,11 +1,15 @@
 // qscd: the command people type. The table of sub-commands; what they do stands in the files beside.
 #include <CLI/CLI.hpp>
+#include <boost/algorithm/string/join.hpp>
+#include <boost/json.hpp>
 #include <iostream>
 #include <unistd.h>
 
 #include "base/diagnostics.hpp"
 #include "base/process/daemon.hpp"
 #include "policy/policy.hpp"
+#include "protocol/channel.hpp"
+#include "protocol/sam.pb.h"
 #include "qscd/cli/audit.hpp"
 #include "qscd/cli/init.hpp"
 #include "qscd/cli/portals.hpp"
@@ -17,30 +21,50 @@
 namespace qscd::cli {
 namespace {
 
+constexpr std::chrono::seconds health_patience{2};
+
 using Action = std::function<Result<void>(const Options&)>;
 
 std::filesystem::path own_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
 
-Result<void> up(const Options& options, bool test_binaries, bool verbose) {
+Result<void> up(const Options& options, bool test_binaries, bool at_once, bool verbose) {
     QSCD_TRY(auto deployment, policy::Deployment::load(options.deployment));
     supervisor::Options how;
     how.test_binaries = test_binaries;
+    if (at_once) how.pauses = {std::chrono::milliseconds{1}, std::chrono::milliseconds{1}};
     how.verbose = verbose;
     how.on_ready = [&] { say(options, "ready: " + deployment.public_url + "/csc/v2"); };
     return supervisor::up(deployment, own_folder(), how);
 }
 
+// What samd's confinement lacks, in its own words [SAM-20].
+Result<std::vector<std::string>> missing_of_samd(const policy::Deployment& deployment) {
+    QSCD_TRY(auto socket, supervisor::connect_to(deployment, "samd"));
+    protocol::Client samd{"samd"};
+    samd.connect(std::move(socket));
+    pb::SamRequest request;
+    (void)request.mutable_health();
+    QSCD_TRY(const auto report, samd.call<pb::SamHealthReport>(request, health_patience));
+    return std::vector<std::string>{report.missing().begin(), report.missing().end()};
+}
+
 Result<void> status(const Options& options) {
     QSCD_TRY(auto deployment, policy::Deployment::load(options.deployment));
     QSCD_TRY(auto text, supervisor::status(deployment));
+    const auto missing = missing_of_samd(deployment);
     if (options.json) {
-        std::cout << text << std::endl;
+        auto state = boost::json::parse(text).as_object();
+        if (missing) state["samd_missing"] = boost::json::value_from(missing.value());
+        std::cout << boost::json::serialize(state) << std::endl;
         return success();
     }
     QSCD_TRY(auto state, json::Object::parse(text));
     QSCD_TRY(auto separation, state.string("separation", 100));
     QSCD_TRY(auto daemons, state.objects("daemons", 100));
     std::cout << "separation " << separation << "\n";
+    if (!missing) std::cout << "samd's confinement unknown: " << missing.error().detail << "\n";
+    else if (missing.value().empty()) std::cout << "samd confined\n";
+    else std::cout << "samd misses: " << boost::algorithm::join(missing.value(), ", ") << "\n";
     for (const auto& daemon : daemons) {
         QSCD_TRY(auto name, daemon.string("name", 100));
         QSCD_TRY(auto what, daemon.string("state", 100));
@@ -65,7 +89,7 @@ struct CommandLine {
     CLI::App app{"qscd: a remote qualified signature creation device server", "qscd"};
     Options options;
     Action action;
-    bool test_binaries = false, verbose = false;
+    bool test_binaries = false, at_once = false, verbose = false;
     InitSettings init_settings;
     AddSigner signer;
     Enrol enrolment;
@@ -74,6 +98,7 @@ struct CommandLine {
     std::string token_client, credential, reason;
     unsigned token_seconds = 86'400;
     AuditList audit;
+    std::filesystem::path audit_file;
     SignSettings signing;
     VerifySettings verification;
     std::filesystem::path policy_file;
@@ -109,8 +134,9 @@ struct CommandLine {
 
         auto* run = command(app, "up", "run the deployment until SIGTERM or Ctrl-C",
                             "qscd --deployment /var/lib/qscd up",
-                            [this](const Options& o) { return up(o, test_binaries, verbose); });
+                            [this](const Options& o) { return up(o, test_binaries, at_once, verbose); });
         run->add_flag("--test-binaries", test_binaries, "the daemons whose clock is a file")->group("");
+        run->add_flag("--at-once", at_once, "no pause before a daemon that ended is started again")->group("");
         run->add_flag("--verbose", verbose, "the daemons' logs on standard error as well");
         command(app, "status", "what runs", "qscd --deployment /var/lib/qscd status", status);
 
@@ -184,6 +210,13 @@ struct CommandLine {
         list->add_option("--from", audit.from, "first sequence number");
         list->add_option("--credential", audit.credential, "records of one credential");
         list->add_flag("--closings", audit.closings, "closing records too");
+        command(*audits, "export", "write the log for qscd-audit-verify", "qscd audit export log.export",
+                [this](const Options& o) { return export_log(o, audit_file); })
+            ->add_option("file", audit_file)
+            ->required();
+        command(*audits, "checkpoint", "the newest signed head, to be kept elsewhere", "qscd audit checkpoint last.txt",
+                [this](const Options& o) { return write_checkpoint(o, audit_file); })
+            ->add_option("file", audit_file, "default: standard output");
 
         auto* policies = app.add_subcommand("policy", "policy files");
         policies->require_subcommand(1);

@@ -1,5 +1,6 @@
 #include "qscd/gateway/access.hpp"
 
+#include "base/crash_point.hpp"
 #include "base/random.hpp"
 #include "qscd/gateway/gateway_migrations.hpp"
 
@@ -79,7 +80,9 @@ Result<void> Access::put(const Client& client) {
     const std::lock_guard one{lock_};
     const auto known = clients_.find(client.id.text());
     const bool new_secret = known != clients_.end() && known->second.secret_digest != client.secret_digest;
+    crash_point("gatewayd.client.before-commit");
     QSCD_TRY(write(client, new_secret));
+    crash_point("gatewayd.client.after-commit");
     clients_.insert_or_assign(client.id.text(), client);
     if (new_secret) std::erase_if(tokens_, [&](const auto& each) { return each.second.client == client.id; });
     return success();
@@ -124,9 +127,11 @@ Result<std::string> Access::issue_token(const ClientId& client, std::chrono::sec
         tokens_, [&](const auto& each) { return each.second.expires > now && each.second.client == client; });
     if (static_cast<std::size_t>(live) >= live_tokens_limit)
         return Error{Errc::too_many_requests, "live tokens of one client"};
+    crash_point("gatewayd.token.before-commit");
     QSCD_TRY(
         database_->execute("INSERT INTO access_token (digest, client, scope, expires) VALUES ($1, $2, $3, $4)",
                            {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)}));
+    crash_point("gatewayd.token.after-commit");
     tokens_.emplace(digest, Token{client, now + life});
     return to_base64url(token.reveal());
 }

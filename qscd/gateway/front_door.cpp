@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
 #include "qscd/gateway/csc/error_catalogue.hpp"
 #include "qscd/gateway/csc/routes.hpp"
@@ -145,6 +146,7 @@ net::Response FrontDoor::answer(const net::Request& request) {
           {"hashes", std::to_string(trace.hashes)},
           {"ms", std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spent).count())},
           {"detail", outcome.detail}});
+    crash_point("gatewayd.before-answer");
     return std::move(outcome.response);
 }
 

@@ -1,5 +1,6 @@
 #include "qscd/gateway/health.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -21,7 +22,7 @@ void tell(std::string& detail, std::string_view who, const std::string& what) {
 }  // namespace
 
 Health::Report Health::asked() {
-    Report out{"ready", "ready", "ready", {}};
+    Report out{"ready", "ready", "ready", {}, {}};
     if (const auto store = access_.healthy(); !store) {
         out.gatewayd = class_of(store.error().code);
         tell(out.detail, "gatewayd", describe(store.error()));
@@ -29,9 +30,12 @@ Health::Report Health::asked() {
     if (const auto sam = sam_.health(); !sam) {
         out.samd = class_of(sam.error().code);
         tell(out.detail, "samd", describe(sam.error()));
-    } else if (!sam.value().store() || !sam.value().tokens()) {
-        out.samd = class_of(sam.value().store() ? Errc::token_away : Errc::store_away);
-        tell(out.detail, "samd", sam.value().detail());
+    } else {
+        out.missing.assign(sam.value().missing().begin(), sam.value().missing().end());
+        if (!sam.value().store() || !sam.value().tokens()) {
+            out.samd = class_of(sam.value().store() ? Errc::token_away : Errc::store_away);
+            tell(out.detail, "samd", sam.value().detail());
+        }
     }
     if (const auto ra = registration_.health(); !ra) {
         out.rad = class_of(ra.error().code);
@@ -60,11 +64,14 @@ net::Response Health::live() const { return json(200, {{"status", "live"}}); }
 
 net::Response Health::ready() {
     const auto now = report();
+    boost::json::array missing;
+    for (const auto& each : now.missing) missing.emplace_back(each);
     return json(now.ready() ? 200 : 503, {{"status", now.ready() ? "ready" : "not ready"},
                                           {"policy", regime()},
                                           {"gatewayd", now.gatewayd},
                                           {"samd", now.samd},
-                                          {"rad", now.rad}});
+                                          {"rad", now.rad},
+                                          {"missing", std::move(missing)}});
 }
 
 }  // namespace qscd::gateway

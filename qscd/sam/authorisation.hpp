@@ -1,37 +1,16 @@
-// From activation data to a SAD token: the order of checks that costs an attacker most and tells him least.
-// [design 6.4] [threat model 6.2] [AUTHN-01] [AUTHN-08] [AUTHN-09] [AUTHN-16] [SAM-07]
-// Thread rules: called inside a step of the core.
+// Drives the flows that end in a challenge sent or a SAD token: decisions into the ledger, HMACs from the module, messages
+// to the messenger. What is decided stands in activation/. Thread rules: called inside a step of the core.
 #pragma once
 
 #include <deque>
 #include <map>
 
+#include "base/random.hpp"
+#include "qscd/sam/activation/authorisation_flow.hpp"
+#include "qscd/sam/activation/challenge_flow.hpp"
 #include "qscd/sam/sam.hpp"
 
 namespace qscd::sam {
-
-struct FactorValue {
-    std::string id;
-    SecretBytes value;
-};
-
-struct AuthoriseRequest {
-    ClientId client;
-    CredentialId credential;
-    std::vector<DtbsR> hashes;
-    std::vector<FactorValue> factors;
-};
-struct AuthorisedSad {
-    SecretBytes sad;
-    std::chrono::seconds expires_in;
-};
-
-struct ChallengeRequest {
-    ClientId client;
-    CredentialId credential;
-    std::string factor;
-    std::vector<DtbsR> hashes;  // may be empty under `trial`
-};
 
 class Authorisation {
 public:
@@ -39,15 +18,28 @@ public:
     void open_challenge(Ledger& ledger, std::shared_ptr<ChallengeRequest> request, Reply<std::chrono::seconds> reply);
     void authorise(Ledger& ledger, std::shared_ptr<AuthoriseRequest> request, Reply<AuthorisedSad> reply);
 
+    Limits& limits() { return limits_; }  // of this process
+    // What the log says of the minute that is going on: a restart gives nothing of it back [AUTHN-29]. Before the first
+    // request.
+    Result<void> recall(Ledger& ledger);
+
 private:
-    struct Attempt;
-    void spend(Ledger& ledger, std::shared_ptr<Attempt> attempt);
-    void compare(Ledger& ledger, const std::shared_ptr<Attempt>& attempt);
-    void finish(Ledger& ledger, const std::shared_ptr<Attempt>& attempt, const Result<AuthorisedSad>& result);
-    bool held_factor_is_right(Ledger& ledger, cell::Credential& cell, const AuthoriseRequest& request,
-                              const policy::Profile& profile, const FactorValue& value);
+    struct Opening {
+        ChallengeFlow flow;
+        Reply<std::chrono::seconds> reply;
+    };
+    struct Attempt {
+        AuthorisationFlow flow;
+        Reply<AuthorisedSad> reply;
+    };
+    void drive(Ledger& ledger, const std::shared_ptr<Opening>& opening, Stimulus stimulus);
+    void drive(Ledger& ledger, const std::shared_ptr<Attempt>& attempt, Stimulus stimulus);
+    GivenForFactors given(Ledger& ledger);
 
     const Sam& sam_;
+    const Random random_ = fill_random;
+    Limits limits_;
+    bool recalled_ = false;
     // One attempt at a time for each credential; the others wait their turn.
     std::map<CredentialId, std::deque<std::shared_ptr<Attempt>>> strands_;
 };

@@ -16,15 +16,21 @@ class Core {
 public:
     using Step = std::function<void(Ledger&)>;
     using Refusal = std::function<void(const Error&)>;
-    using OpenLedger = std::function<Result<std::unique_ptr<Ledger>>()>;
+    // Takes the state over and commits the start.
+    using OpenLedger = std::function<Result<std::unique_ptr<Ledger>>(const std::optional<Unseal>&)>;
 
-    // `opened` runs as the first step after the ledger was read; `fatal` when the store's state is not known any more:
-    // the process must end, and its next start reads what is true.
-    Core(OpenLedger open, Step opened, Refusal fatal);
+    // `fatal` runs when the store's state is not known any more (Errc::store_away) or another owner has it (Errc::fenced):
+    // the process must end. After the first its next start reads what is true; after the second it does not come back by
+    // itself.
+    Core(OpenLedger open, Refusal fatal);
     ~Core() { stop(); }
     // Runs the steps that wait, then ends the thread and closes the ledger. What is posted afterwards is refused: callbacks
     // of a token or a key maker may come late, so the Core outlives them.
     void stop();
+
+    // A sealed state goes on by the word of people, which is recorded; answers what came of it, on the core's thread.
+    // Errc::out_of_order when it is not sealed.
+    void unseal(Unseal unseal, std::function<void(const Result<void>&)> reply);
 
     // `refused` runs instead of `step` while the ledger cannot be opened, and after the end.
     void post(Step step, Refusal refused);
@@ -44,17 +50,24 @@ private:
     void run(std::deque<Waiting> steps);
     void settle();
     Result<void> opened();
+    void let_go_on();
+    void check_records();
+    void lose(const Error& error);
 
     OpenLedger open_;
-    Step on_opened_;
     Refusal fatal_;
     std::unique_ptr<Ledger> ledger_;
-    std::chrono::steady_clock::time_point next_attempt_{}, last_head_{};
+    std::chrono::steady_clock::time_point next_attempt_{}, last_head_{}, next_check_{};
     std::vector<std::function<void(Ledger&, const Result<void>&)>> after_;
 
     mutable std::mutex lock_;
     std::condition_variable arrived_;
     std::deque<Waiting> inbox_;
+    struct Word {
+        Unseal unseal;
+        std::function<void(const Result<void>&)> reply;
+    };
+    std::deque<Word> words_;
     Result<void> condition_ = Error{Errc::token_away, "not opened yet"};
     bool stopping_ = false, ended_ = false, lost_ = false;
     std::thread thread_;

@@ -8,7 +8,7 @@
 #include "base/random.hpp"
 #include "protocol/message.hpp"
 #include "qscd/sam/certificate_fit.hpp"
-#include "qscd/sam/credential_rules.hpp"
+#include "qscd/sam/activation/credential_rules.hpp"
 
 namespace qscd::sam {
 namespace {
@@ -44,10 +44,8 @@ pb::Paper paper_in(const std::string& bytes) {
 }
 
 Result<Credential> cell_of(Ledger& ledger, const EnrolmentId& enrolment) {
-    const auto id = ledger.by_enrolment(enrolment);
-    if (!id) return Error{Errc::parameter_invalid, "no such enrolment", {"string", "enrolment"}};
-    QSCD_TRY(auto cell, ledger.credential(*id));
-    if (!cell) return Error{Errc::internal, "an enrolment without its cell"};
+    QSCD_TRY(auto cell, ledger.credential(ledger.credential_of(enrolment)));
+    if (!cell) return Error{Errc::parameter_invalid, "no such enrolment", {"string", "enrolment"}};
     return std::move(*cell);
 }
 
@@ -103,18 +101,21 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
             return refused({Errc::paper_refused, "the authenticator app is another's"});
     }
 
+    const auto id = ledger.credential_of(granted.enrolment);
+    auto known = ledger.credential(id);
+    if (!known) return refused(known.error());
+    auto holder = ledger.signer(granted.signer);
+    if (!holder) return refused(holder.error());
     Credential cell;
-    if (const auto known = ledger.by_enrolment(granted.enrolment)) {
-        auto found = ledger.credential(*known);
-        if (!found || !found.value()) return refused({Errc::internal, "an enrolment without its cell"});
-        cell = std::move(*found.value());
+    if (known.value()) {
+        cell = std::move(*known.value());
         if (!std::ranges::equal(view_of(cell.grant_digest()), grant.value().digest().bytes()))
             return refused({Errc::paper_refused, "another Grant with this enrolment"});
         if (cell.state() != Credential::RESERVED && cell.state() != Credential::FACTORS)
             return answer_after_commit<EnrolmentStatus>(sam_, {id_of(cell), state_name(cell.state())},
                                                         std::move(reply));
     } else {
-        cell.set_id(string_of(random_fixed<CredentialId>().bytes()));
+        cell.set_id(string_of(id.bytes()));
         cell.set_signer(string_of(granted.signer.bytes()));
         cell.set_enrolment(string_of(granted.enrolment.bytes()));
         cell.set_grant_digest(string_of(grant.value().digest().bytes()));
@@ -125,6 +126,10 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         cell.set_cka_id(string_of(random_fixed<CkaId>().bytes()));
         cell.set_phone_device(string_of(granted.phone_device.bytes()));
         if (granted.app_device) cell.set_app_device(string_of(granted.app_device->bytes()));
+        auto credentials = holder.value().value_or(cell::Signer{});
+        credentials.set_id(cell.signer());
+        credentials.add_credentials(cell.id());
+        ledger.put(credentials);
     }
     if (!phone.value()) {
         cell::Device device;
@@ -203,12 +208,15 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
         return;
     }
     const auto salt = random_fixed<authn::PinSalt>();
-    const auto input = pin.value().verifier_input(ledger.keys().pin_key_id().bytes(), id, salt, sam_.policy.version());
-    const auto verifier = ledger.keys().pin_mac(input);
+    const auto pin_key = ledger.pin_key();
+    const auto input = pin.value().verifier_input(pin_key.bytes(), id, salt, sam_.policy.version());
+    const auto verifier = ledger.custody().pin_mac(pin_key, input);
     if (!verifier) return refused(verifier.error(), id);
     cell.clear_code();
     cell.set_pin_salt(string_of(salt.bytes()));
     cell.set_pin_verifier(string_of(verifier.value()));
+    cell.set_pin_key(string_of(pin_key.bytes()));
+    cell.set_vouched_epoch(ledger.epoch());
     cell.set_pin_policy(string_of(sam_.policy.version().bytes()));
     cell.set_pin_tries_left(profile->pin().tries);
     cell.set_acceptance(string_of(request->acceptance.bytes()));
@@ -254,7 +262,9 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
     cell.set_state(Credential::KEY_INTENDED);
     ledger.put(cell);
     const auto cka_id = *CkaId::from(view_of(cell.cka_id()));
-    ledger.record({Event::key_intended, actor, id, "ok", {{"cka_id", cka_id.hex()}, {"token", cell.token()}}});
+    Fields fields{{"cka_id", cka_id.hex()}, {"token", cell.token()}};
+    if (const auto last = ledger.open_intent(id, true)) fields.emplace_back("intent", std::to_string(*last));
+    ledger.record({Event::key_intended, actor, id, "ok", std::move(fields)});
     const auto kind = static_cast<KeyKind>(cell.key_kind());
     sam_.core->after_commit([this, id, cka_id, kind, again, reply](Ledger&, const Result<void>& committed) {
         if (!committed) return reply(committed.error());
@@ -283,7 +293,7 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
             refuse(sam_, ledger, actor, id, "create-key", error, reply);
         };
     if (!key) return back(key.error());
-    if (ledger.key_is_known(sha256(key.value().public_key))) {  // [QSCD-09]
+    if (!made_.insert(sha256(key.value().public_key)).second) {  // the register knows those of older times [QSCD-09]
         note(Level::alarm, "token-repeated-a-key", {{"credential", id.hex()}});
         return back({Errc::internal, "the token made a key that is known already"});
     }
@@ -296,7 +306,7 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
         attribute.set_value(value);
     }
     const auto enrolment = *EnrolmentId::from(view_of(cell.enrolment()));
-    auto proof = ledger.keys().attest(protocol::to_paper(
+    auto proof = ledger.custody().attest(protocol::to_paper(
         protocol::KeyProof{*Sha256Digest::from(view_of(cell.grant_digest())), enrolment, id,
                            static_cast<KeyKind>(cell.key_kind()), key.value().public_key, sam_.module_entry,
                            key.value().attributes, *Sha256Digest::from(view_of(cell.acceptance())), sam_.clock.now()}));
@@ -304,11 +314,9 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
     cell.set_key_proof(string_of(protocol::encode(proof.value())));
     cell.set_state(Credential::KEY);
     ledger.put(cell);
-    ledger.record({Event::key_created,
-                   "samd",
-                   id,
-                   "ok",
-                   {{"public_key", sha256(key.value().public_key).hex()}, {"cka_id", key.value().key->id().hex()}}});
+    Fields fields{{"public_key", sha256(key.value().public_key).hex()}, {"cka_id", key.value().key->id().hex()}};
+    if (const auto intent = ledger.open_intent(id, true)) fields.emplace_back("intent", std::to_string(*intent));
+    ledger.record({Event::key_created, "samd", id, "ok", std::move(fields)});
     answer_after_commit<pb::Paper>(sam_, std::move(proof.value()), reply);
 }
 
@@ -332,7 +340,7 @@ void Enrolment::activate(Ledger& ledger, const CertificateRequest& request, Repl
     const auto fit = certificate_fits(request.certificate, issuer, view_of(cell.public_key()), grant.value().subject,
                                       sam_.clock.now());
     if (!fit) return refused(fit.error());
-    auto receipt = ledger.keys().attest(
+    auto receipt = ledger.custody().attest(
         protocol::to_paper(protocol::Receipt{request.enrolment, id, sha256(request.certificate), sam_.clock.now()}));
     if (!receipt) return refused(receipt.error());
     cell.set_certificate(string_of(request.certificate));
@@ -353,21 +361,19 @@ void Enrolment::activate(Ledger& ledger, const CertificateRequest& request, Repl
 }
 
 Result<void> Enrolment::sweep(Ledger& ledger) {
-    QSCD_TRY(auto in_token, sam_.signer_token.private_keys());
-    std::set<CkaId> known;
-    for (const auto& id : ledger.all_credentials()) {
+    for (const auto& [seq, intent] : std::map{ledger.open_intents()}) {
+        if (!intent.key()) continue;
+        const auto id = *CredentialId::from(view_of(intent.credential()));
         QSCD_TRY(auto cell, ledger.credential(id));
+        if (!cell || cell->state() != Credential::KEY_INTENDED) continue;
         const auto cka_id = *CkaId::from(view_of(cell->cka_id()));
-        known.insert(cka_id);
-        if (cell->state() != Credential::KEY_INTENDED) continue;
         QSCD_TRY(sam_.signer_token.destroy(cka_id));
         cell->set_state(Credential::FACTORS);
         cell->set_cka_id(string_of(random_fixed<CkaId>().bytes()));
         ledger.put(*cell);
-        ledger.record({Event::key_swept, "samd", id, "ok", {{"cka_id", cka_id.hex()}}});
+        ledger.record(
+            {Event::key_swept, "samd", id, "ok", {{"intent", std::to_string(seq)}, {"cka_id", cka_id.hex()}}});
     }
-    for (const auto& id : in_token)
-        if (!known.contains(id)) note(Level::alarm, "a-key-that-nobody-knows", {{"cka_id", id.hex()}});
     return success();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <thread>
 
 #include "qscd/sam/sam.hpp"
@@ -49,6 +50,7 @@ private:
 
     const Sam& sam_;
     std::map<CredentialId, std::thread> makers_;  // one for each key under way
+    std::set<Sha256Digest> made_;                 // public keys that this process saw made
 };
 
 }  // namespace qscd::sam

@@ -1,5 +1,6 @@
 #include "qscd/sam/messenger.hpp"
 
+#include "base/stack.hpp"
 #include "protocol/sam.pb.h"
 #include "protocol/services.pb.h"
 
@@ -39,6 +40,7 @@ void Messenger::serve() {
         notify.set_text(std::string{text_of(message.text.reveal())});
         const auto sent = notifier_.call<pb::Done>(request);
         wipe(*notify.mutable_text());
+        wipe_stack();
         message.done(sent ? Result<void>{success()} : Result<void>{Error{Errc::service_away, describe(sent.error())}});
     }
 }

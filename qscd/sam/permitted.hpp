@@ -30,12 +30,15 @@ inline constexpr std::array rules{
     Rule{pb::SamRequest::kActivate, "bootstrap"},
     Rule{pb::SamRequest::kSetStatus, "bootstrap"},
     Rule{pb::SamRequest::kReadLog, "bootstrap"},
+    Rule{pb::SamRequest::kReadHeads, "bootstrap"},
+    Rule{pb::SamRequest::kUnseal, "bootstrap"},
     Rule{pb::SamRequest::kHealth, "bootstrap"},
 };
 constexpr bool permitted(pb::SamRequest::RequestCase request, std::string_view role) {
     return std::ranges::any_of(rules, [=](Rule rule) { return rule.request == request && rule.role == role; });
 }
 static_assert(!permitted(pb::SamRequest::kSign, "bootstrap") && !permitted(pb::SamRequest::kAuthorise, "bootstrap"));
-static_assert(!permitted(pb::SamRequest::kCreateKey, "gatewayd") && !permitted(pb::SamRequest::kReadLog, "gatewayd"));
+static_assert(!permitted(pb::SamRequest::kCreateKey, "gatewayd") && !permitted(pb::SamRequest::kReadLog, "gatewayd") &&
+              !permitted(pb::SamRequest::kReadHeads, "gatewayd"));
 
 }  // namespace qscd::sam

@@ -1,9 +1,10 @@
 // What the SAM's flows share, and how they answer. Thread rules: made at start, immutable; each member keeps its own.
 #pragma once
 
+#include "hsm/token.hpp"
 #include "policy/policy.hpp"
-#include "qscd/sam/certificate_fit.hpp"
 #include "qscd/sam/activation/challenge.hpp"
+#include "qscd/sam/certificate_fit.hpp"
 #include "qscd/sam/core.hpp"
 #include "qscd/sam/messenger.hpp"
 

@@ -3,9 +3,13 @@
 #include <unistd.h>
 
 #include "base/diagnostics.hpp"
+#include "base/process/call_filter.hpp"
 #include "base/process/daemon.hpp"
+#include "base/random.hpp"
 #include "policy/deployment.hpp"
 #include "qscd/sam/service.hpp"
+#include "qscd/sam/state/module_keys.hpp"
+#include "qscd/sam/state/sql_state_store.hpp"
 
 namespace qscd::sam {
 namespace {
@@ -33,6 +37,19 @@ Result<IssuingCas> issuers(const policy::Deployment& deployment) {
     return IssuingCas{std::move(lcp), std::move(qualified)};
 }
 
+// Before anything from outside is read. What is missing is said here, in health, and may be a reason not to start.
+Result<void> confine(const policy::Deployment& deployment) {
+    if (const auto filtered = process::filter_calls({.dials_store = false}); !filtered)
+        note(Level::alarm, "no-system-call-filter", {{"reason", describe(filtered.error())}});
+    std::string missing;
+    for (const auto& each : process::confinement().missing()) missing += (missing.empty() ? "" : ", ") + each;
+    if (missing.empty()) return success();
+    if (deployment.require_confinement)
+        return Error{Errc::configuration, "[sam] require_confinement in qscd.toml: " + missing};
+    note(Level::warning, "confinement-incomplete", {{"missing", missing}});
+    return success();
+}
+
 constexpr std::chrono::seconds signing_patience{5};  // at the end, for what the token still works on
 
 // Everything of the daemon, made in the order of its members and ended the other way round.
@@ -40,6 +57,7 @@ class Samd : public process::Daemon {
 public:
     static Result<std::unique_ptr<process::Daemon>> start(const std::filesystem::path& folder) {
         QSCD_TRY(auto deployment, policy::Deployment::load(folder));
+        QSCD_TRY(confine(deployment));
         QSCD_TRY(auto rules, policy::Policy::load(deployment.policy_file()));
         QSCD_TRY(auto keys, paper_keys(deployment));
         QSCD_TRY(auto authorities, issuers(deployment));
@@ -82,6 +100,7 @@ private:
           sam_token_(std::move(sam_token)),
           signer_token_(std::move(signer_token)),
           database_(std::move(database)),
+          state_(*database_),
           notifier_("notifierd"),
           messenger_(notifier_),
           sam_{nullptr,      policy_,    paper_keys_,    issuers_, *signer_token_, *sam_token_, deployment_.module,
@@ -91,21 +110,21 @@ private:
               service_.handle(role, request, responder);
           }) {
         core_ = std::make_unique<Core>(
-            [this] { return open(); }, [](Ledger&) {},
+            [this](const std::optional<Unseal>& unseal) { return open(unseal); },
             [](const Error& error) {
-                note(Level::alarm, "store-is-lost", {{"reason", describe(error)}});
-                ::_exit(1);  // the supervisor starts us again; the next start reads what is true
+                const bool fenced = error.code == Errc::fenced;
+                note(Level::alarm, fenced ? "fenced" : "store-is-lost", {{"reason", describe(error)}});
+                // The supervisor starts us again, and the next start reads what is true; but a fenced one would only take
+                // the state back from its new owner.
+                ::_exit(fenced ? process::stay_down : 1);
             });
         sam_.core = core_.get();
     }
 
-    // On the core's thread. Keys first, then the state they sign for, then what the last owner left unfinished.
-    Result<std::unique_ptr<Ledger>> open() {
-        QSCD_TRY(auto keys, ModuleKeys::unlock(*sam_token_));
-        QSCD_TRY(auto ledger, Ledger::open(*database_, std::move(keys), process_clock()));
-        QSCD_TRY(service_.take_over(*ledger));
-        QSCD_TRY(ledger->commit());
-        return ledger;
+    // On the core's thread.
+    Result<std::unique_ptr<Ledger>> open(const std::optional<Unseal>& unseal) {
+        QSCD_TRY(keys_, ModuleKeys::unlock(*sam_token_));
+        return service_.take_over(state_, *keys_, unseal);
     }
 
     policy::Deployment deployment_;
@@ -115,7 +134,9 @@ private:
     std::unique_ptr<Core> core_;  // outlives the tokens and the key makers, whose threads still call it
     std::unique_ptr<hsm::Token> sam_token_, signer_token_;
     std::unique_ptr<store::Database> database_;
-    ProcessKey process_key_;
+    SqlStateStore state_;
+    std::unique_ptr<ModuleKeys> keys_;
+    ProcessKey process_key_{fill_random};
     protocol::Client notifier_;
     Messenger messenger_;
     Sam sam_;

@@ -1,8 +1,11 @@
 #include "qscd/sam/service.hpp"
 
+#include "base/crash_point.hpp"
+#include "base/clock_state.hpp"
 #include "base/diagnostics.hpp"
+#include "base/process/confinement.hpp"
 #include "protocol/sam.pb.h"
-#include "qscd/sam/credential_rules.hpp"
+#include "qscd/sam/activation/credential_rules.hpp"
 #include "qscd/sam/permitted.hpp"
 
 namespace qscd::sam {
@@ -12,8 +15,10 @@ using protocol::Responder;
 
 constexpr int most_hashes = 100;
 constexpr std::size_t longest_idempotency_key = 128, longest_factor = 64, longest_sad = 64;
+constexpr std::size_t longest_reason = 200;
 constexpr unsigned most_records = 1000;
 constexpr std::size_t records_room = 60 * 1024;  // bytes in one answer
+constexpr std::size_t most_heads = 150;          // in one answer: 350 bytes each
 
 std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
 
@@ -152,8 +157,10 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                         });
         case pb::SamRequest::kList:
             return with(id_in<SignerId>(message->list().signer(), "userID"), [=](Ledger& ledger, auto id) {
+                const auto signer = ledger.signer(*id);
+                if (!signer) return responder.fail(signer.error());
                 pb::CredentialList out;
-                for (const auto& each : ledger.of_signer(*id)) out.add_credentials(string_of(each.bytes()));
+                if (signer.value()) *out.mutable_credentials() = signer.value()->credentials();
                 responder.answer(out);
             });
         case pb::SamRequest::kOpenChallenge:
@@ -231,9 +238,10 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                                                                                                      auto id) {
                 const auto& wanted = message->set_status();
                 const Reply<pb::Done> reply = through<pb::Done>(responder, [](const pb::Done& done) { return done; });
-                auto cell = active_credential(ledger, *id);
+                auto cell = active_credential(ledger.credential(*id));
                 if (!cell) return refuse(sam_, ledger, role, *id, "set-status", cell.error(), reply);
                 cell.value().set_state(wanted.disabled() ? cell::Credential::DISABLED : cell::Credential::ACTIVE);
+                cell.value().set_vouched_epoch(ledger.epoch());
                 ledger.put(cell.value());
                 ledger.record({wanted.disabled() ? Event::credential_disabled : Event::credential_enabled,
                                role,
@@ -255,6 +263,21 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                     responder.answer(out);
                 },
                 refused);
+        case pb::SamRequest::kReadHeads:
+            return sam_.core->post(
+                [=](Ledger& ledger) {
+                    const auto heads = ledger.heads(message->read_heads().from(), most_heads);
+                    if (!heads) return responder.fail(heads.error());
+                    pb::LogHeads out;
+                    for (const auto& head : heads.value()) {
+                        out.add_texts(head.text);
+                        out.add_sizes(head.size);
+                    }
+                    out.set_genesis(string_of(protocol::encode(ledger.custody().genesis())));  // one encoding only
+                    out.set_size(ledger.size());
+                    responder.answer(out);
+                },
+                refused);
         case pb::SamRequest::kHealth: {
             const auto report = [this, responder](const Result<void>& condition, std::uint64_t size) {
                 pb::SamHealthReport out;
@@ -263,37 +286,43 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 out.set_store(condition || condition.error().code != Errc::store_away);
                 if (!condition) out.set_detail(describe(condition.error()));
                 out.set_log_size(size);
+                for (auto& each : process::confinement().missing()) out.add_missing(std::move(each));
+                out.set_clock(std::string{clock_state()});
                 responder.answer(out);
             };
             return sam_.core->post([report](Ledger& ledger) { report(success(), ledger.size()); },
                                    [report](const Error& error) { report(error, 0); });
+        }
+        case pb::SamRequest::kUnseal: {
+            const auto& reason = message->unseal().reason();
+            if (reason.empty() || reason.size() > longest_reason) return responder.fail(invalid("reason"));
+            return sam_.core->unseal({reason}, [responder](const Result<void>& done) {
+                if (done) responder.answer(pb::Done{});
+                else responder.fail(done.error());
+            });
         }
         case pb::SamRequest::REQUEST_NOT_SET: break;
     }
     responder.fail({Errc::parameter_missing, "no request"});
 }
 
-Result<void> Service::take_over(Ledger& ledger) {
+Result<std::unique_ptr<Ledger>> Service::take_over(StateStore& store, Custody& custody,
+                                                   const std::optional<Unseal>& unseal) {
     // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
-    if (sam_.policy.has_trial() && !ledger.keys().genesis().trial())
+    if (sam_.policy.has_trial() && !custody.genesis().trial())
         return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
-    if (ledger.size() == 0) {
-        const auto& genesis = ledger.keys().genesis();
-        ledger.record(
-            {Event::genesis,
-             "samd",
-             std::nullopt,
-             "ok",
-             {{"digest", ledger.keys().genesis_digest().hex()}, {"trial", genesis.trial() ? "true" : "false"}}});
-    }
+    auto taken = Ledger::open(store, custody, sam_.clock, {unseal, {{"policy", sam_.policy.version().hex()}}});
+    if (!taken) return taken;
+    auto& ledger = *taken.value();
     // An intent without a result: its outcome is not known, and its occurrences stay used.
-    for (const auto& intent : ledger.take_open_intents()) {
+    for (const auto& [seq, intent] : std::map{ledger.open_intents()}) {
+        if (intent.key()) continue;
         const auto id = *CredentialId::from(view_of(intent.credential()));
         ledger.record({Event::sign_unknown,
                        "samd",
                        id,
                        std::string{name_of(Errc::internal)},
-                       {{"intent", std::to_string(intent.seq())}, {"reason", "found at start"}}});
+                       {{"intent", std::to_string(seq)}, {"reason", "found at start"}}});
         QSCD_TRY(auto cell, ledger.credential(id));
         if (!cell) continue;
         for (auto& sad : *cell->mutable_sads())
@@ -301,8 +330,11 @@ Result<void> Service::take_over(Ledger& ledger) {
         ledger.put(*cell);
     }
     QSCD_TRY(enrolment_.sweep(ledger));
-    ledger.record({Event::started, "samd", std::nullopt, "ok", {{"policy", sam_.policy.version().hex()}}});
-    return success();
+    QSCD_TRY(authorisation_.recall(ledger));
+    crash_point("samd.takeover.before-commit");
+    QSCD_TRY(ledger.commit());
+    crash_point("samd.takeover.after-commit");
+    return taken;
 }
 
 }  // namespace qscd::sam

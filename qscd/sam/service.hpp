@@ -14,8 +14,10 @@ public:
     explicit Service(const Sam& sam) : sam_(sam), authorisation_(sam), signing_(sam), enrolment_(sam) {}
     void handle(const std::string& role, ByteView request, const protocol::Responder& responder);
     bool drain(std::chrono::seconds patience) { return signing_.drain(patience); }
-    // The first step after the ledger was opened: what the last owner left unfinished.
-    Result<void> take_over(Ledger& ledger);
+    // Takes the state over, records what the last owner left unfinished, and commits: after that samd may serve.
+    // Errc::configuration when the policy is for trial and the genesis is not; else as Ledger::open and commit.
+    Result<std::unique_ptr<Ledger>> take_over(StateStore& store, Custody& custody,
+                                              const std::optional<Unseal>& unseal = {});
 
 private:
     const Sam& sam_;

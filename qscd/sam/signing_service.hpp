@@ -1,19 +1,15 @@
-// The one place that asks a token to sign with a signer's key [SAM-15]. Intent, sync, C_Sign, verify, result, sync,
-// release. [AUD-03] [QSCD-25] [QSCD-26] [SIG-20]. Thread rules: called inside a step of the core; the module signs on the
-// token's threads.
+// The one place that asks a token to sign with a signer's key [SAM-15]: it drives the signing flow, which alone gives the
+// permission. Thread rules: called inside a step of the core; the module signs on the token's threads.
 #pragma once
 
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
-#include "qscd/sam/activation/activation.hpp"
-#include "qscd/sam/activation/sad_verifier.hpp"
+#include "qscd/sam/activation/signing_flow.hpp"
 #include "qscd/sam/sam.hpp"
 
 namespace qscd::sam {
-
-using SignatureList = std::vector<Bytes>;
 
 class SigningService {
 public:
@@ -23,21 +19,24 @@ public:
     bool drain(std::chrono::seconds patience);
 
 private:
-    struct Job;
+    struct Job {
+        SigningFlow flow;
+        Reply<SignatureList> reply;
+        std::shared_ptr<void> under_way;  // for drain()
+    };
     struct UnderWay {
         std::mutex lock;
         std::condition_variable none;
         unsigned count = 0;
     };
     std::shared_ptr<void> one_more() const;  // under way as long as it lives
-    void begin(Ledger& ledger, const std::shared_ptr<Job>& job);
-    void finish(Ledger& ledger, const std::shared_ptr<Job>& job);
-    std::shared_ptr<hsm::KeyObject> key_of(const cell::Credential& cell);
+    void drive(Ledger& ledger, const std::shared_ptr<Job>& job, Stimulus stimulus);
+    void enter(Ledger& ledger, const std::shared_ptr<Job>& job, EnterModule permission);
+    std::shared_ptr<hsm::KeyObject> key_of(const CredentialId& credential, const CkaId& id);
 
     const Sam& sam_;
     std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();  // jobs may outlive us on a token's thread
-    std::vector<std::shared_ptr<Job>>
-        unrecorded_;  // signed, but the token or store went away before the result was durable
+    std::vector<std::shared_ptr<Job>> unrecorded_;  // their outcome goes on record as soon as anything can
     std::map<CredentialId, std::shared_ptr<hsm::KeyObject>> keys_;  // handles are cached, never searched per signature
 };
 

@@ -7,8 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -54,10 +57,30 @@ struct Prepared {
     long user;  // -1: stay
 };
 
+// So that a daemon can lock all its memory: no limit, or, where root itself cannot lift it, the one capability that
+// passes it. What fails here is missing in the daemon's health.
+bool lift_memory_limit() {
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    return ::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0;
+}
+void keep_locking_alone() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> sets{};
+    auto& set = sets[CAP_TO_INDEX(CAP_IPC_LOCK)];
+    set.effective = set.permitted = set.inheritable = CAP_TO_MASK(CAP_IPC_LOCK);
+    if (::syscall(SYS_capset, &header, sets.data()) == 0)
+        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_IPC_LOCK, 0, 0);
+}
+
 bool drop_to(long user) {
+    const bool unlimited = lift_memory_limit();
+    if (!unlimited) ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
     // The system calls themselves: the library's functions take locks.
-    return ::syscall(SYS_setgroups, 0, nullptr) == 0 && ::syscall(SYS_setresgid, user, user, user) == 0 &&
-           ::syscall(SYS_setresuid, user, user, user) == 0;
+    if (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setresgid, user, user, user) != 0 ||
+        ::syscall(SYS_setresuid, user, user, user) != 0)
+        return false;
+    if (!unlimited) keep_locking_alone();
+    return true;
 }
 
 [[noreturn]] void become(const Prepared& self) {
@@ -71,7 +94,8 @@ bool drop_to(long user) {
         ::dup2(self.log, STDERR_FILENO) < 0 || ::dup2(self.control, control_number) < 0)
         give_up("cannot set up descriptors\n");
     if (::syscall(SYS_close_range, control_number + 1, UINT_MAX, 0) != 0) give_up("cannot close descriptors\n");
-    if (self.user >= 0 && !drop_to(self.user)) give_up("cannot change to the daemon's user\n");
+    if (self.user < 0) lift_memory_limit();
+    else if (!drop_to(self.user)) give_up("cannot change to the daemon's user\n");
     if (::chdir(self.folder) != 0) give_up("cannot enter the deployment's folder\n");
     (void)std::signal(SIGPIPE, SIG_DFL);
     sigset_t none;

@@ -29,6 +29,7 @@ Result<std::array<Descriptor, 2>> connection() {
 }
 
 std::string how_it_ended(int status) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) return "a system call that its filter forbids";
     if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
     return "exit code " + std::to_string(WEXITSTATUS(status));
 }
@@ -44,15 +45,16 @@ Error did_not_start(const std::string& name, std::string reason) {
 
 }  // namespace
 
-Crew::Crew(std::span<const Launch> launches, std::span<const std::string_view> names, std::span<const Link> links)
-    : links_(links.begin(), links.end()) {
+Crew::Crew(std::span<const Launch> launches, std::span<const std::string_view> names, std::span<const Link> links,
+           Pauses pauses)
+    : links_(links.begin(), links.end()), pauses_(pauses) {
     for (std::size_t i = 0; i < launches.size(); ++i) members_.push_back({std::string{names[i]}, launches[i]});
 }
 
 Result<void> Crew::start_due() {
     const auto now = Steady::now();
     for (auto& member : members_) {
-        if (member.alive() || member.due > now) continue;
+        if (member.alive() || member.stays_down || member.due > now) continue;
         QSCD_TRY(start(member));
     }
     return success();
@@ -80,7 +82,7 @@ Result<void> Crew::start(Member& member) {
 }
 
 void Crew::postpone(Member& member) {
-    member.pause = member.pause.count() == 0 ? first_pause : std::min(2 * member.pause, longest_pause);
+    member.pause = member.pause.count() == 0 ? pauses_.first : std::min(2 * member.pause, pauses_.longest);
     member.due = Steady::now() + member.pause;
 }
 
@@ -88,7 +90,7 @@ std::optional<milliseconds> Crew::next_due() const {
     std::optional<milliseconds> next;
     const auto now = Steady::now();
     for (const auto& member : members_) {
-        if (member.alive()) continue;
+        if (member.alive() || member.stays_down) continue;
         const auto left = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(member.due - now));
         next = next ? std::min(*next, left) : left;
     }
@@ -105,6 +107,11 @@ Result<void> Crew::reap() {
         member.ready = false;
         if (gave_up(status) && never_ready && !all_were_ready())
             return did_not_start(member.name, last_words(member.launch.log, log_start));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == process::stay_down) {
+            member.stays_down = true;
+            note(Level::alarm, "daemon-stays-down", {{"daemon", member.name}});
+            continue;
+        }
         if (Steady::now() - member.started >= settled_life) member.pause = {};
         postpone(member);
         note(Level::alarm, "daemon-ended",

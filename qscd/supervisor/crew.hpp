@@ -15,13 +15,13 @@ namespace qscd::supervisor {
 
 using Steady = std::chrono::steady_clock;
 
-inline constexpr std::chrono::milliseconds first_pause{200}, longest_pause{10'000};
 inline constexpr std::chrono::seconds settled_life{30};  // after which the next pause is the first again
 inline constexpr std::chrono::seconds stop_patience{10};
 
 class Crew {
 public:
-    Crew(std::span<const Launch> launches, std::span<const std::string_view> names, std::span<const Link> links);
+    Crew(std::span<const Launch> launches, std::span<const std::string_view> names, std::span<const Link> links,
+         Pauses pauses);
 
     // Starts whom it is time for. An error means that a start cannot work and never has.
     Result<void> start_due();
@@ -49,6 +49,7 @@ private:
         Launch launch;
         Child child = {};
         bool ready = false, was_ready = false, was_started = false;
+        bool stays_down = false;  // it said so
         unsigned restarts = 0;
         std::chrono::milliseconds pause{0};
         Steady::time_point started = {}, due = {};
@@ -63,6 +64,7 @@ private:
 
     std::vector<Member> members_;
     std::vector<Link> links_;
+    Pauses pauses_;
 };
 
 }  // namespace qscd::supervisor

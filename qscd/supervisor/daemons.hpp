@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <string_view>
 
 namespace qscd::supervisor {
@@ -18,6 +19,11 @@ struct Link {
 inline constexpr std::array product_links{
     Link{"gatewayd", "samd"}, Link{"gatewayd", "rad"}, Link{"samd", "notifierd"},
     Link{"rad", "notifierd"}, Link{"cad", "statusd"},
+};
+
+// Between a daemon's end and its next start.
+struct Pauses {
+    std::chrono::milliseconds first{200}, longest{10'000};
 };
 
 }  // namespace qscd::supervisor

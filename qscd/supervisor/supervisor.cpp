@@ -195,7 +195,8 @@ Result<void> up(const policy::Deployment& deployment, const std::filesystem::pat
         launches.push_back({paths[i], deployment.folder, log, separation.user_of(i)});
     }
     QSCD_TRY(auto door, OwnerDoor::open(folder));
-    Loop loop{Crew{launches, options.daemons, options.links}, std::move(door), signals, separation, std::move(echo)};
+    Loop loop{Crew{launches, options.daemons, options.links, options.pauses}, std::move(door), signals, separation,
+              std::move(echo)};
     return loop.run(options.on_ready);
 }
 

@@ -14,14 +14,15 @@ namespace qscd::supervisor {
 struct Options {
     bool test_binaries = false;           // qscd-NAME-test, whose clock is a file
     bool verbose = false;                 // the daemons' logs to standard error as well
+    Pauses pauses = {};
     std::function<void()> on_ready = {};  // once, when all have said "ready" for the first time
     std::span<const std::string_view> daemons = product_daemons;
     std::span<const Link> links = product_links;
 };
 
 // Returns success after SIGTERM or SIGINT and a clean stop: last started first stopped, 10 s each. Daemons that end
-// meanwhile are started again with all their links, after a pause that grows from 200 ms to 10 s and starts over once
-// one lived for 30 s.
+// meanwhile are started again with all their links, after a pause that doubles from `first` to `longest` and starts over
+// once one lived for 30 s.
 // Errc::out_of_order: this deployment runs already. Errc::configuration: a binary is absent, or a daemon gave up (an
 // exit code, no signal) before it was ever ready, and its reason is the detail; the others are stopped then.
 Result<void> up(const policy::Deployment& deployment, const std::filesystem::path& binaries,

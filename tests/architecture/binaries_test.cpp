@@ -30,8 +30,11 @@ const std::vector<Row> rows{
     {"qscd-statusd", {"qscd::sam::", "qscd::authn::"}},
     {"qscd-tsad", {"qscd::sam::", "qscd::authn::"}},
     {"qscd", {"qscd::sam::"}},
+    {"qscd-audit-verify",
+     {"C_GetFunctionList", "qscd::hsm::", "qscd::sam::", "qscd::net::", "qscd::store::", "qscd::authn::", "qscd::ca::"}},
 };
-constexpr std::string_view test_clock = "qscd_test_clock_marker";
+constexpr std::string_view test_clock = "qscd_test_clock_marker", crash_marker = "qscd_test_crash_marker",
+                           crash_point = "qscd::crash_point(";
 
 struct Binary {
     std::string name, path;
@@ -72,7 +75,7 @@ std::optional<std::string> symbols_of(const std::string& path) {
     return out;
 }
 
-// The first line of `symbols` with each forbidden text in it, and what is wrong about the clock.
+// The first line of `symbols` with each forbidden text in it, and what is wrong about the clock and the crash points.
 std::vector<std::string> faults(const Binary& binary, const Row& row, const std::string& symbols) {
     std::vector<std::string> out;
     for (const auto never : row.never) {
@@ -83,6 +86,10 @@ std::vector<std::string> faults(const Binary& binary, const Row& row, const std:
     }
     if (const bool found = symbols.find(test_clock) != std::string::npos; found != binary.for_tests())
         out.push_back(binary.name + (found ? " has a test clock" : " has no test clock"));
+    const bool may_crash = symbols.find(crash_marker) != std::string::npos;
+    const bool must = binary.for_tests() && symbols.find(crash_point) != std::string::npos;
+    if (may_crash != must)
+        out.push_back(binary.name + (may_crash ? " crashes when a test says so" : " has crash points that do nothing"));
     return out;
 }
 
@@ -134,6 +141,18 @@ TEST(Faults, ATestClockIsForTestBinariesAlone) {
     EXPECT_EQ(faults(test, rows[0], clean), std::vector<std::string>{"qscd-gatewayd-test has no test clock"});
     EXPECT_TRUE(faults(test, rows[0], with_clock).empty());
     EXPECT_TRUE(faults(release, rows[0], clean).empty());
+}
+
+TEST(Faults, CrashPointsWorkInTestBinariesAlone) {
+    const std::string points = clean + "0 T qscd::crash_point(std::basic_string_view<char>)\n",
+                      clock = "0 R qscd_test_clock_marker\n", marker = "0 R qscd_test_crash_marker\n";
+    const Binary release{"qscd-gatewayd", ""}, test{"qscd-gatewayd-test", ""};
+    EXPECT_TRUE(faults(release, rows[0], points).empty());
+    EXPECT_TRUE(faults(test, rows[0], points + clock + marker).empty());
+    EXPECT_EQ(faults(release, rows[0], points + marker),
+              std::vector<std::string>{"qscd-gatewayd crashes when a test says so"});
+    EXPECT_EQ(faults(test, rows[0], points + clock),
+              std::vector<std::string>{"qscd-gatewayd-test has crash points that do nothing"});
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ const std::vector<Row> rows{
     {"ca/issuing", {"base", "protocol", "policy", "hsm", "ca/lint", "ca/subject"}},
     {"ca/status", {"base", "protocol", "policy", "hsm"}},
     {"ca/tsa", {"base", "protocol", "policy", "hsm"}},
+    {"qscd/audit", {"base", "protocol"}, {"base/net", "base/store", "base/process"}},
     {"qscd/gateway", {"base", "protocol", "policy"}},
     {"qscd/genesis", {"base", "protocol", "hsm"}, {"base/net"}},
     {"qscd/sam", {"base", "protocol", "policy", "authn", "hsm", "qscd/genesis"}, {"base/net"}},
@@ -37,7 +38,7 @@ const std::vector<Row> rows{
     {"qscd/sam/state", {"base", "protocol", "hsm", "qscd/genesis", "qscd/sam/cells"}, {"base/net"}},
     {"qscd/notifier", {"base", "protocol"}},
     {"qscd/supervisor", {"base", "protocol", "policy"}},
-    {"qscd/cli", {"base", "protocol", "policy", "hsm", "ca", "ades", "qscd/supervisor", "qscd/genesis"}},
+    {"qscd/cli", {"base", "protocol", "policy", "hsm", "ca", "ades", "qscd/audit", "qscd/supervisor", "qscd/genesis"}},
 };
 const std::vector<std::string_view> product{"base", "protocol", "policy", "hsm", "authn", "ca", "ades", "qscd"};
 

@@ -36,7 +36,7 @@ std::uint16_t free_port() {
 
 const fs::path source_folder{QSCD_SOURCE_DIR}, binary_folder{fs::path{QSCD_BINARY}.parent_path()};
 
-RunningDeployment::RunningDeployment() {
+RunningDeployment::RunningDeployment(How how) : how_(std::move(how)) {
     std::string pattern = (fs::temp_directory_path() / "qscd-integration-XXXXXX").string();
     require(::mkdtemp(pattern.data()) != nullptr, "a temporary folder");
     top_ = pattern;
@@ -54,6 +54,7 @@ RunningDeployment::RunningDeployment() {
     for (const auto& each : fs::directory_iterator{in("secrets")})
         remember_secret(required(read_file(each.path()), "a token's PIN"));
     api_.emplace(another_client());
+    if (how_.before_start) how_.before_start(*this);
     start();
 }
 
@@ -65,7 +66,9 @@ RunningDeployment::~RunningDeployment() {
 }
 
 void RunningDeployment::start() {
-    supervisor_ = start_program({QSCD_BINARY, "--deployment", in(""), "up", "--test-binaries"}, top_ / "up.log");
+    std::vector<std::string> words{top_ / how_.qscd, "--deployment", in(""), "up", "--test-binaries"};
+    words.insert(words.end(), how_.up.begin(), how_.up.end());
+    supervisor_ = start_program(words, top_ / "up.log");
     const bool good = eventually(
         [&] {
             if (::waitpid(supervisor_, nullptr, WNOHANG) != 0)

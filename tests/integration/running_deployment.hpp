@@ -20,7 +20,13 @@ extern const fs::path source_folder, binary_folder;  // of this build
 
 class RunningDeployment {
 public:
-    RunningDeployment();   // made, started, ready
+    struct How {
+        fs::path qscd = QSCD_BINARY;                                // which runs `up`; from top() on, daemons beside it
+        std::vector<std::string> up = {};                           // more words for it
+        std::function<void(RunningDeployment&)> before_start = {};  // made, not started
+    };
+    explicit RunningDeployment(How how);  // made, started, ready
+    RunningDeployment() : RunningDeployment(How{}) {}
     ~RunningDeployment();  // stopped, removed
     RunningDeployment(const RunningDeployment&) = delete;
     RunningDeployment& operator=(const RunningDeployment&) = delete;
@@ -31,6 +37,7 @@ public:
 
     void start();
     int stop();  // SIGTERM; the exit code of `qscd up`, which must be 0
+    pid_t supervisor() const { return supervisor_; }
     struct Daemon {
         pid_t pid = 0;
         std::int64_t restarts = 0;
@@ -66,6 +73,7 @@ public:
     const std::vector<std::string>& secrets() const { return secrets_; }
 
 private:
+    How how_;
     fs::path top_;
     std::optional<policy::Deployment> settings_;
     pid_t supervisor_ = 0;

@@ -1,3 +1,4 @@
+#include "base/crash_point.hpp"
 #include "qscd/gateway/csc/hashes.hpp"
 #include "qscd/gateway/csc/methods.hpp"
 #include "qscd/gateway/csc/sign_algorithm.hpp"
@@ -80,7 +81,9 @@ Result<net::Response> credentials_get_challenge(Service& service, const Call& ca
         QSCD_TRY(const auto documents, documents_in(call, signatures, profile.multisign()));
         put(documents, message);
     }
+    crash_point("gatewayd.challenge.before-samd");
     QSCD_TRY(service.sam.open_challenge(message));
+    crash_point("gatewayd.challenge.after-samd");
     return net::Response{204};
 }
 
@@ -96,7 +99,9 @@ Result<net::Response> credentials_authorize(Service& service, const Call& call) 
     put(documents, message);
     QSCD_TRY(read_factors(call.body, message));
     QSCD_TRY(call.body.optional_string("description", longest_description));
+    crash_point("gatewayd.authorise.before-samd");
     QSCD_TRY(auto authorised, service.sam.authorise(message));
+    crash_point("gatewayd.authorise.after-samd");
     auto out = json_response(
         {{"SAD", to_base64url(view_of(authorised.sad()))}, {"expiresIn", authorised.expires_in()}});
     wipe(*authorised.mutable_sad());

@@ -65,6 +65,9 @@ constexpr std::array rows{
     Row{Errc::token_away, 503, "temporarily_unavailable", temporarily_unavailable_text},
     Row{Errc::service_away, 503, "temporarily_unavailable", temporarily_unavailable_text},
     Row{Errc::store_away, 503, "temporarily_unavailable", temporarily_unavailable_text},
+    Row{Errc::sealed, 503, "temporarily_unavailable", temporarily_unavailable_text},
+    Row{Errc::fenced, 503, "temporarily_unavailable", temporarily_unavailable_text},
+    Row{Errc::key_gone, 500, "server_error", server_error_text},
     Row{Errc::internal, 500, "server_error", server_error_text},
 };
 

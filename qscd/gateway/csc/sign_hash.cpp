@@ -1,5 +1,6 @@
 #include <boost/json/array.hpp>
 
+#include "base/crash_point.hpp"
 #include "qscd/gateway/csc/hashes.hpp"
 #include "qscd/gateway/csc/methods.hpp"
 #include "qscd/gateway/csc/sign_algorithm.hpp"
@@ -64,7 +65,9 @@ Result<net::Response> signatures_sign_hash(Service& service, const Call& call) {
     for (const auto& hash : hashes) message.add_hashes(string_of(hash));
     message.set_scheme(static_cast<unsigned>(way.scheme));
     message.set_idempotency_key(std::move(key));
+    crash_point("gatewayd.sign.before-samd");
     auto signed_hashes = service.sam.sign(message);
+    crash_point("gatewayd.sign.after-samd");
     wipe(*message.mutable_sad());
     QSCD_TRY(const auto reply, std::move(signed_hashes));
     if (static_cast<std::size_t>(reply.signatures_size()) != hashes.size())

@@ -2,8 +2,6 @@
 
 #include <openssl/hmac.h>
 
-#include "base/random.hpp"
-
 namespace qscd::sam {
 namespace {
 
@@ -22,7 +20,9 @@ Bytes sorted_hashes(const std::vector<DtbsR>& hashes) {
 
 }  // namespace
 
-ProcessKey::ProcessKey() : process_(string_of(random_bytes(16))), key_(ByteView{random_bytes(32)}) {}
+ProcessKey::ProcessKey(const Random& random)
+    : process_(string_of(fixed_from<FixedBytes<struct ProcessTag, 16>>(random).bytes())),
+      key_(secret_from(random, 32)) {}
 
 Bytes ProcessKey::mac(ByteView nonce, const SecretBytes& code) const {
     Bytes message{nonce.begin(), nonce.end()};
@@ -55,9 +55,10 @@ std::string document_code(const Nonce& nonce, const std::vector<DtbsR>& hashes) 
 }
 
 OpenedChallenge open_challenge(cell::Credential& cell, const ProcessKey& key, const policy::SmsRules& rules,
-                               const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint now) {
-    const auto nonce = random_fixed<Nonce>();
-    const SecretBytes code{random_digits(rules.digits)};
+                               const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint now,
+                               const Random& random) {
+    const auto nonce = fixed_from<Nonce>(random);
+    const auto code = digits_from(random, rules.digits);
     auto& challenge = *cell.mutable_challenge();
     challenge.Clear();
     challenge.set_process(key.process());

@@ -1,5 +1,5 @@
 // SMS challenges: a code for one frozen multiset of hashes, and the document code that the message shows.
-// [threat model 6.5] [AUTHN-11] [AUTHN-12] [AUTHN-14]. Thread rules: ChallengeKeys is made once; the rest is pure.
+// [threat model 6.5] [AUTHN-11] [AUTHN-12] [AUTHN-14]. Thread rules: ProcessKey is made once; the rest is pure.
 #pragma once
 
 #include <vector>
@@ -8,6 +8,7 @@
 #include "base/identifier.hpp"
 #include "base/secret.hpp"
 #include "policy/profile.hpp"
+#include "qscd/sam/activation/random.hpp"
 #include "qscd/sam/cells/cell.pb.h"
 
 namespace qscd::sam {
@@ -15,7 +16,7 @@ namespace qscd::sam {
 // A key of this process: what it opened counts only while it lives. [AUTHN-14] [SAM-23]
 class ProcessKey {
 public:
-    ProcessKey();
+    explicit ProcessKey(const Random& random);
     const std::string& process() const { return process_; }
     Bytes mac(ByteView nonce, const SecretBytes& code) const;  // HMAC-SHA-256
 
@@ -37,7 +38,8 @@ struct OpenedChallenge {
 };
 // Replaces any open challenge of the cell. `hashes` may be empty: then the message says that no documents are named.
 OpenedChallenge open_challenge(cell::Credential& cell, const ProcessKey& key, const policy::SmsRules& rules,
-                               const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint now);
+                               const ClientId& client, const std::vector<DtbsR>& hashes, TimePoint now,
+                               const Random& random);
 
 // Spends a try in the cell; the challenge is gone once it was answered rightly or its tries are used up.
 bool spend_challenge(cell::Credential& cell, const ProcessKey& key, const ClientId& client,

@@ -1,7 +1,5 @@
 #include "qscd/sam/activation/sad_verifier.hpp"
 
-#include "base/random.hpp"
-
 namespace qscd::sam {
 namespace {
 
@@ -41,8 +39,8 @@ bool has_room_for_sad(const cell::Credential& cell, TimePoint now) {
 }
 
 SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes,
-                      TimePoint expires) {
-    SecretBytes token{ByteView{random_bytes(sad_size)}};
+                      TimePoint expires, const Random& random) {
+    auto token = secret_from(random, sad_size);
     auto& sad = *cell.add_sads();
     sad.set_digest(string_of(sha256(token.reveal()).bytes()));
     sad.set_client(client.text());
@@ -64,6 +62,21 @@ Result<cell::Answered*> answered(cell::Credential& cell, const SignRequest& requ
         }
     }
     return nullptr;
+}
+
+cell::Answered* answer_to(cell::Credential& cell, const Sha256Digest& sad, std::string_view key) {
+    auto* kept = find_sad(cell, sad);
+    if (kept == nullptr || key.empty()) return nullptr;
+    const auto found = std::ranges::find(*kept->mutable_answered(), key, &cell::Answered::key);
+    return found == kept->mutable_answered()->end() ? nullptr : &*found;
+}
+
+void forget_answer(cell::Credential& cell, const Sha256Digest& sad, std::string_view key) {
+    auto* kept = find_sad(cell, sad);
+    if (kept == nullptr) return;
+    auto& all = *kept->mutable_answered();
+    all.erase(std::remove_if(all.begin(), all.end(), [&](const auto& answer) { return answer.key() == key; }),
+              all.end());
 }
 
 Result<Activation> SadVerifier::verify(cell::Credential& cell, const SignRequest& request, TimePoint now) {

@@ -2,9 +2,9 @@
 // Pure functions on a cell: who commits it decides. Thread rules: none shared.
 #pragma once
 
-#include "base/clock.hpp"
-#include "base/secret.hpp"
 #include "qscd/sam/activation/activation.hpp"
+#include "qscd/sam/activation/random.hpp"
+#include "qscd/sam/activation/requests.hpp"
 #include "qscd/sam/cells/cell.pb.h"
 
 namespace qscd::sam {
@@ -12,23 +12,19 @@ namespace qscd::sam {
 inline constexpr int live_sads_limit = 16;              // per credential
 inline constexpr std::chrono::seconds sad_memory{600};  // an expired one is remembered so long, to be called expired
 
-struct SignRequest {
-    ClientId client;
-    CredentialId credential;
-    SecretBytes sad;
-    std::vector<DtbsR> hashes;
-    Scheme scheme;
-    std::string idempotency_key;  // empty: none
-};
-
 // Adds a fresh SAD token to the cell and returns it; the cell keeps a digest only.
 SecretBytes issue_sad(cell::Credential& cell, const ClientId& client, const std::vector<DtbsR>& hashes,
-                      TimePoint expires);
+                      TimePoint expires, const Random& random);
 bool has_room_for_sad(const cell::Credential& cell, TimePoint now);
 void forget_old_sads(cell::Credential& cell, TimePoint now);
 
 // The answer that was given under this Idempotency-Key. Errc::parameter_invalid when it belonged to another request.
 Result<cell::Answered*> answered(cell::Credential& cell, const SignRequest& request);
+
+// What the SAD token's cell keeps for this Idempotency-Key; null for an empty key, or when it keeps nothing.
+cell::Answered* answer_to(cell::Credential& cell, const Sha256Digest& sad, std::string_view key);
+// The same key may ask again.
+void forget_answer(cell::Credential& cell, const Sha256Digest& sad, std::string_view key);
 
 class SadVerifier {
 public:

@@ -31,6 +31,9 @@ enum class Event {
     sign_unknown,
     signature_bad,
     refused,
+    unsealed,
+    key_rotated,
+    key_destroyed,
 };
 
 struct EventRow {
@@ -62,9 +65,12 @@ inline constexpr std::array event_rows{
     EventRow{Event::sign_unknown, "sign-outcome-unknown"},
     EventRow{Event::signature_bad, "signature-does-not-verify"},
     EventRow{Event::refused, "refused"},
+    EventRow{Event::unsealed, "unsealed"},
+    EventRow{Event::key_rotated, "key-rotated"},
+    EventRow{Event::key_destroyed, "key-destroyed"},
 };
 constexpr std::string_view name_of(Event event) { return event_rows[static_cast<std::size_t>(event)].name; }
-static_assert(name_of(Event::refused) == "refused" &&
-              event_rows.size() == static_cast<std::size_t>(Event::refused) + 1);
+static_assert(name_of(Event::refused) == "refused" && name_of(Event::key_destroyed) == "key-destroyed" &&
+              event_rows.size() == static_cast<std::size_t>(Event::key_destroyed) + 1);
 
 }  // namespace qscd::sam

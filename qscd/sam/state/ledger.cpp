@@ -1,11 +1,10 @@
 #include "qscd/sam/state/ledger.hpp"
 
-#include <map>
-
+#include "base/clock_state.hpp"
+#include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "protocol/message.hpp"
-#include "qscd/sam/state/migrations.hpp"
 
 namespace qscd::sam {
 namespace {
@@ -13,182 +12,141 @@ namespace {
 constexpr std::size_t salt_size = 16, sealed_step = 32;
 
 std::string string_of(ByteView bytes) { return std::string{text_of(bytes)}; }
-std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
-template <class Id>
-Id id_in(const std::string& bytes) {
-    return *Id::from(view_of(bytes));  // written by us, under a digest that was verified
+CellName name_of(CellKind kind, const CellId& id, std::uint64_t index, std::uint64_t version) {
+    CellName out{kind, {}, index, version};
+    std::ranges::copy(id.bytes(), out.id.begin());
+    return out;
 }
 
-// The store does not say what the signed head says: sealed until somebody looks.
-Error mismatch(std::string_view what) {
-    note(Level::alarm, "store-does-not-match-its-head", {{"what", std::string{what}}});
-    return {Errc::store_away, "the store does not match its signed head: " + std::string{what}};
+std::optional<std::uint64_t> intent_ended_by(const Entry& entry) {
+    for (const auto& [name, value] : entry.fields)
+        if (name == "intent") return std::stoull(value);
+    return std::nullopt;
 }
 
 }  // namespace
 
-Bytes Ledger::leaf_bytes(std::size_t index, const Leaf& leaf) {
-    Bytes out{static_cast<std::uint8_t>(leaf.kind)};
-    out.insert(out.end(), leaf.id.bytes().begin(), leaf.id.bytes().end());
-    for (const std::uint64_t value : {leaf.version, std::uint64_t{index}, leaf.newest})
-        for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
-    out.insert(out.end(), leaf.digest.bytes().begin(), leaf.digest.bytes().end());
+Ledger::Ledger(StateStore& store, Custody& custody, const Clock& clock, Takeover takeover)
+    : store_(store),
+      custody_(custody),
+      clock_(clock),
+      start_(std::move(takeover.start)),
+      log_(std::move(takeover.log)),
+      cells_(std::move(takeover.cells)),
+      leaves_(std::move(takeover.leaves)),
+      open_(std::move(takeover.open)) {}
+
+Result<std::unique_ptr<Ledger>> Ledger::open(StateStore& store, Custody& custody, const Clock& clock,
+                                             Beginning beginning) {
+    QSCD_TRY(auto takeover, take_over(custody, store, clock.now(), beginning.unseal));
+    const auto accepted = takeover.accepted;
+    const auto overridden = takeover.overridden;
+    const bool unclean = takeover.unclean;
+    Result<std::unique_ptr<Ledger>> out{std::unique_ptr<Ledger>{new Ledger{store, custody, clock, std::move(takeover)}}};
+    auto& ledger = *out.value();
+    ledger.index_.reserve(ledger.leaves_.size());
+    for (std::size_t index = 0; index < ledger.leaves_.size(); ++index)
+        if (!ledger.index_.add(index)) return Error{Errc::sealed, "two cells with one name"};
+    if (accepted) ledger.newest_head_ = KeptHead{accepted->size, -1};
+
+    const auto& genesis = custody.genesis();
+    if (!accepted)
+        ledger.record({Event::genesis,
+                       "samd",
+                       std::nullopt,
+                       "ok",
+                       {{"digest", custody.genesis_digest().hex()}, {"trial", genesis.trial() ? "true" : "false"}}});
+    if (overridden)
+        ledger.record({Event::unsealed,
+                       "bootstrap",
+                       std::nullopt,
+                       "ok",
+                       {{"reason", beginning.unseal->reason},
+                        {"sealed", std::string{row_of(*overridden).text}},
+                        {"anchored_size", std::to_string(ledger.start_.anchored_size())},
+                        {"accepted_size", std::to_string(ledger.start_.accepted_size())}}});
+    QSCD_TRY(ledger.start_paper_, custody.attest(protocol::to_paper(ledger.start_)));
+    auto& fields = beginning.fields;
+    fields.emplace_back("epoch", std::to_string(ledger.epoch()));
+    fields.emplace_back("after", unclean ? "an unclean end" : accepted ? "a clean stop" : "genesis");
+    ledger.record({Event::started, "samd", std::nullopt, "ok", std::move(fields)});
     return out;
 }
 
-Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, ModuleKeys keys, const Clock& clock) {
-    QSCD_TRY(database.migrate(migrations));
-    std::unique_ptr<Ledger> out{new Ledger{database, std::move(keys), clock}};
-    try {
-        QSCD_TRY(out->load());
-    } catch (const std::exception& error) {  // a column of another type, a number that is none
-        return mismatch(error.what());
-    }
-    return out;
-}
-
-Result<void> Ledger::load() {
-    QSCD_TRY(auto heads, database_.query("SELECT size, text FROM head ORDER BY size DESC LIMIT 1"));
-    QSCD_TRY(auto counted, database_.query("SELECT count(*) FROM log"));
-    if (heads.empty()) {
-        if (store::integer(counted[0][0]) != 0) return mismatch("records without a head");
-        return success();
-    }
-    const auto head = keys_.verify_head(store::text(heads[0][1]));
-    if (!head) return mismatch(head.error().detail);
-    if (store::integer(counted[0][0]) != number(head.value().size)) return mismatch("the number of records");
-
-    constexpr std::int64_t page = 10'000;
-    std::map<std::string, pb::LogRecord> intents;
-    pb::LogRecord record;
-    for (std::int64_t from = 0; from < number(head.value().size); from += page) {
-        QSCD_TRY(auto rows, database_.query("SELECT record FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq",
-                                            {from, from + page}));
-        for (const auto& row : rows) {
-            log_.append(store::blob(row[0]));
-            auto decoded = protocol::decode<pb::LogRecord>(store::blob(row[0]));
-            if (!decoded) return mismatch("a record");
-            record = std::move(decoded.value());
-            const auto intent = [&]() -> std::string {
-                for (const auto& field : record.fields())
-                    if (field.name() == "intent") return field.value();
-                return {};
-            }();
-            if (record.type() == name_of(Event::sign_intent)) intents[std::to_string(record.seq())] = record;
-            else if (!intent.empty()) intents.erase(intent);
+Result<SealContext> Ledger::context(std::uint64_t epoch) {
+    auto known = cell_keys_.find(epoch);
+    if (known == cell_keys_.end()) {
+        auto key = CkaId::from(view_of(start_.cell_key()));
+        if (epoch != start_.epoch()) {
+            QSCD_TRY(auto start, epoch_start(custody_, store_, epoch));
+            key = CkaId::from(view_of(start.cell_key()));
         }
+        if (!key) return Error{Errc::internal, "epoch " + std::to_string(epoch) + " names no K_cell"};
+        known = cell_keys_.emplace(epoch, *key).first;
     }
-    if (log_.root() != head.value().root || log_.size() != head.value().size) return mismatch("the log's root");
-    for (auto& [seq, intent] : intents) open_intents_.push_back(std::move(intent));
-
-    QSCD_TRY(load_cells());
-    if (!record.has_closing() || record.closing().cell_count() != cells_.size() ||
-        view_of(record.closing().cell_root()).size() != 32 ||
-        !std::ranges::equal(view_of(record.closing().cell_root()), cells_.root().bytes()))
-        return mismatch("the cells' root");
-    head_size_ = head.value().size;
-    for (const auto& id : all_credentials()) {
-        const auto cell = credential(id);
-        if (!cell || !cell.value()) return mismatch("a credential's cell");
-        index(*cell.value());
-    }
-    return success();
+    QSCD_TRY(const auto* data_key, custody_.data_key(known->second));
+    return SealContext{*data_key, custody_.genesis_digest(), epoch};
 }
 
-Result<void> Ledger::load_cells() {
-    QSCD_TRY(auto rows, database_.query("SELECT idx, kind, id, version, newest, digest FROM cell ORDER BY idx"));
-    for (const auto& row : rows) {
-        const auto id = CellId::from(store::blob(row[2]));
-        const auto digest = Sha256Digest::from(store::blob(row[5]));
-        if (!id || !digest || store::integer(row[0]) != number(leaves_.size()))
-            return mismatch("the rows of the cells");
-        leaves_.push_back({static_cast<CellKind>(store::integer(row[1])), *id,
-                           static_cast<std::uint64_t>(store::integer(row[3])),
-                           static_cast<std::uint64_t>(store::integer(row[4])), *digest});
-        positions_.emplace(*id, leaves_.size() - 1);
-        cells_.set(leaves_.size() - 1, leaf_bytes(leaves_.size() - 1, leaves_.back()));
-    }
-    return success();
-}
-
-void Ledger::index(const cell::Credential& cell) {
-    const auto id = id_in<CredentialId>(cell.id());
-    if (enrolments_.emplace(id_in<EnrolmentId>(cell.enrolment()), id).second)
-        signers_[id_in<SignerId>(cell.signer())].push_back(id);
-    if (!cell.public_key().empty()) public_keys_.insert(sha256(view_of(cell.public_key())));
-}
-
-Result<std::optional<SecretBytes>> Ledger::plain_of(CellKind kind, const CellId& id) {
-    if (const auto staged = staged_.find(id); staged != staged_.end()) {
-        const auto& change = staged_order_[staged->second].second;
-        if (change.kind != kind) return std::optional<SecretBytes>{};
-        return std::optional<SecretBytes>{SecretBytes{ByteView{change.plain}}};
-    }
-    const auto position = positions_.find(id);
-    if (position == positions_.end() || leaves_[position->second].kind != kind) return std::optional<SecretBytes>{};
-    if (const auto cached = cache_.find(id); cached != cache_.end())
-        return std::optional<SecretBytes>{SecretBytes{ByteView{cached->second}}};
-    const auto& leaf = leaves_[position->second];
-    QSCD_TRY(auto rows, database_.query("SELECT epoch, sealed FROM blob WHERE idx = $1", {number(position->second)}));
-    if (rows.size() != 1 || sha256(store::blob(rows[0][1])) != leaf.digest) {
-        note(Level::alarm, "cell-was-changed-in-the-store", {{"cell", id.hex()}});
+Result<const SecretBytes*> Ledger::plain_of(const CellKey& key) {
+    if (const auto staged = staged_.find(key); staged != staged_.end()) return &staged_order_[staged->second].plain;
+    const auto index = index_.find(key.kind, key.id);
+    if (!index) return nullptr;
+    if (const auto cached = cache_.find(key); cached != cache_.end()) return &cached->second;
+    const auto& leaf = leaves_[*index];
+    QSCD_TRY(auto blob, store_.blob(*index));
+    if (!blob || sha256(blob->sealed) != leaf.digest) {
+        note(Level::alarm, "cell-was-changed-in-the-store", {{"cell", key.id.hex()}});
         return Error{Errc::internal, "a cell is not the one that the head speaks of"};
     }
-    std::array<std::uint8_t, 16> raw;
-    std::ranges::copy(id.bytes(), raw.begin());
-    QSCD_TRY(auto plain, unseal(context(), {kind, raw, position->second, leaf.version}, store::blob(rows[0][1])));
-    cache_[id] = Bytes{plain.reveal().begin(), plain.reveal().end()};
-    return std::optional<SecretBytes>{std::move(plain)};
+    QSCD_TRY(auto sealed_in, context(blob->epoch));
+    QSCD_TRY(auto plain, unseal(sealed_in, name_of(key.kind, key.id, *index, leaf.version), blob->sealed));
+    return &cache_.emplace(key, std::move(plain)).first->second;
+}
+
+template <class Cell, class Id>
+Result<std::optional<Cell>> Ledger::read(CellKind kind, const Id& id) {
+    QSCD_TRY(const auto* plain, plain_of({kind, *CellId::from(id.bytes())}));
+    if (plain == nullptr) return std::optional<Cell>{};
+    QSCD_TRY(auto cell, protocol::decode<Cell>(plain->reveal()));
+    return std::optional<Cell>{std::move(cell)};
 }
 
 Result<std::optional<cell::Credential>> Ledger::credential(const CredentialId& id) {
-    QSCD_TRY(auto plain, plain_of(CellKind::credential, *CellId::from(id.bytes())));
-    if (!plain) return std::optional<cell::Credential>{};
-    QSCD_TRY(auto cell, protocol::decode<cell::Credential>(plain->reveal()));
-    return std::optional<cell::Credential>{std::move(cell)};
+    return read<cell::Credential>(CellKind::credential, id);
 }
-
 Result<std::optional<cell::Device>> Ledger::device(const DeviceId& id) {
-    QSCD_TRY(auto plain, plain_of(CellKind::device, *CellId::from(id.bytes())));
-    if (!plain) return std::optional<cell::Device>{};
-    QSCD_TRY(auto cell, protocol::decode<cell::Device>(plain->reveal()));
-    return std::optional<cell::Device>{std::move(cell)};
+    return read<cell::Device>(CellKind::device, id);
+}
+Result<std::optional<cell::Signer>> Ledger::signer(const SignerId& id) {
+    return read<cell::Signer>(CellKind::signer, id);
 }
 
-std::optional<CredentialId> Ledger::by_enrolment(const EnrolmentId& id) const {
-    for (const auto& [cell_id, change] : staged_order_) {
-        if (change.kind != CellKind::credential) continue;
-        const auto cell = protocol::decode<cell::Credential>(change.plain);
-        if (cell && std::ranges::equal(view_of(cell.value().enrolment()), id.bytes()))
-            return id_in<CredentialId>(cell.value().id());
-    }
-    const auto found = enrolments_.find(id);
-    return found == enrolments_.end() ? std::nullopt : std::optional{found->second};
+bool Ledger::knows(const CredentialId& id) const {
+    const CellKey key{CellKind::credential, *CellId::from(id.bytes())};
+    return staged_.contains(key) || index_.find(key.kind, key.id);
 }
 
-std::vector<CredentialId> Ledger::of_signer(const SignerId& id) const {
-    const auto found = signers_.find(id);
-    return found == signers_.end() ? std::vector<CredentialId>{} : found->second;
+CredentialId Ledger::credential_of(const EnrolmentId& id) const {
+    const auto digest = sha256({view_of("qscd/credential/v1"), custody_.genesis_digest().bytes(), id.bytes()});
+    return *CredentialId::from(digest.bytes().first(CredentialId::size));
 }
 
-std::vector<CredentialId> Ledger::all_credentials() const {
-    std::vector<CredentialId> out;
-    for (const auto& leaf : leaves_)
-        if (leaf.kind == CellKind::credential) out.push_back(*CredentialId::from(leaf.id.bytes()));
-    return out;
+template <class Cell>
+void Ledger::stage(CellKind kind, const Cell& cell) {
+    const CellKey key{kind, *CellId::from(view_of(cell.id()))};
+    auto bytes = protocol::encode(cell);
+    SecretBytes plain{ByteView{bytes}};
+    wipe(bytes);
+    const auto [at, fresh] = staged_.emplace(key, staged_order_.size());
+    if (fresh) staged_order_.push_back({key, std::move(plain)});
+    else staged_order_[at->second].plain = std::move(plain);
 }
 
-void Ledger::put(CellKind kind, const CellId& id, Bytes plain) {
-    const auto [at, fresh] = staged_.emplace(id, staged_order_.size());
-    if (fresh) staged_order_.push_back({id, {kind, std::move(plain)}});
-    else staged_order_[at->second].second.plain = std::move(plain);
-}
-
-void Ledger::put(const cell::Credential& cell) {
-    put(CellKind::credential, id_in<CellId>(cell.id()), protocol::encode(cell));
-}
-void Ledger::put(const cell::Device& cell) { put(CellKind::device, id_in<CellId>(cell.id()), protocol::encode(cell)); }
+void Ledger::put(const cell::Credential& cell) { stage(CellKind::credential, cell); }
+void Ledger::put(const cell::Device& cell) { stage(CellKind::device, cell); }
+void Ledger::put(const cell::Signer& cell) { stage(CellKind::signer, cell); }
 
 void Ledger::record(Entry entry) { staged_records_.push_back(std::move(entry)); }
 
@@ -198,34 +156,54 @@ void Ledger::discard() {
     staged_records_.clear();
 }
 
-Result<void> Ledger::commit() {
-    const auto now = clock_.now();
-    // Every record of a credential changes its leaf, which names the newest one.
+std::optional<std::uint64_t> Ledger::open_intent(const CredentialId& credential, bool key) const {
+    for (const auto& [seq, open] : open_)
+        if (open.key() == key && std::ranges::equal(view_of(open.credential()), credential.bytes())) return seq;
+    return std::nullopt;
+}
+
+// Every record of a credential changes its leaf, which names the newest one.
+Result<void> Ledger::touch_named_credentials() {
     for (auto& entry : staged_records_) {
         if (!entry.credential) continue;
-        const auto id = *CellId::from(entry.credential->bytes());
-        if (staged_.contains(id) || !positions_.contains(id)) continue;
-        const auto plain = plain_of(CellKind::credential, id);
-        if (!plain && plain.error().code == Errc::store_away) {
-            discard();
-            return plain.error();
-        }
+        const CellKey key{CellKind::credential, *CellId::from(entry.credential->bytes())};
+        if (staged_.contains(key) || !index_.find(key.kind, key.id)) continue;
+        const auto plain = plain_of(key);
+        if (!plain && plain.error().code != Errc::internal) return plain.error();
         if (!plain) {  // its blob was changed: the record stands outside its chain, and the others' batch goes on
             entry.fields.emplace_back("credential", entry.credential->hex());
             entry.credential.reset();
-        } else if (plain.value()) {
-            const auto bytes = plain.value()->reveal();
-            put(CellKind::credential, id, Bytes{bytes.begin(), bytes.end()});
+            continue;
         }
+        staged_.emplace(key, staged_order_.size());
+        staged_order_.push_back({key, SecretBytes{plain.value()->reveal()}});
+    }
+    return success();
+}
+
+Result<void> Ledger::commit() {
+    const auto now = clock_.now();
+    if (auto touched = touch_named_credentials(); !touched) {
+        discard();
+        return touched;
+    }
+    auto sealing = context(epoch());
+    if (!sealing) {
+        discard();
+        return sealing.error();
     }
 
     auto log = log_;
+    auto open = open_;
     std::unordered_map<CellId, std::uint64_t, HashOfFixedBytes> newest;
-    std::vector<Bytes> records;
+    Batch batch;
+    batch.head.base = log_.size();
+    batch.head.frontier = log_.frontier();
     const auto add = [&](const pb::LogRecord& record) {
-        records.push_back(protocol::encode(record));
-        log.append(records.back());
+        batch.records.push_back(protocol::encode(record));
+        log.append(batch.records.back());
     };
+    bool start_is_told = false;
     for (const auto& entry : staged_records_) {
         pb::LogRecord record;
         record.set_seq(log.size());
@@ -239,50 +217,34 @@ Result<void> Ledger::commit() {
             field.set_value(value);
         }
         record.set_salt(string_of(random_bytes(salt_size)));
+        if (entry.event == Event::started && start_paper_) {
+            *record.mutable_start() = *start_paper_;
+            start_is_told = true;
+        }
+        if (const auto ended = intent_ended_by(entry)) open.erase(*ended);
         if (entry.credential) {
             record.set_credential(string_of(entry.credential->bytes()));
             const auto id = *CellId::from(entry.credential->bytes());
             const auto known = newest.find(id);
-            const auto position = positions_.find(id);
-            record.set_predecessor(known != newest.end()          ? known->second
-                                   : position != positions_.end() ? leaves_[position->second].newest
-                                                                  : 0);
+            const auto index = index_.find(CellKind::credential, id);
+            record.set_predecessor(known != newest.end() ? known->second : index ? leaves_[*index].newest : 0);
             newest[id] = log.size() + 1;
+            if (entry.event == Event::sign_intent || entry.event == Event::key_intended) {
+                auto& intent = open[log.size()];
+                intent.set_seq(log.size());
+                intent.set_credential(record.credential());
+                intent.set_key(entry.event == Event::key_intended);
+            }
         }
         if (!entry.sealed.empty()) {
             std::array<std::uint8_t, 16> name{};
             std::copy_n(record.salt().begin(), name.size(), name.begin());
             auto plain = entry.sealed;
             plain.resize((plain.size() / sealed_step + 1) * sealed_step, ' ');  // its length would tell what it hides
-            record.set_sealed(string_of(seal(context(), {CellKind::credential, name, log.size(), 0}, view_of(plain))));
+            record.set_sealed(
+                string_of(seal(sealing.value(), {CellKind::credential, name, log.size(), 0}, view_of(plain))));
         }
         add(record);
-    }
-
-    struct Write {
-        std::size_t position;
-        bool fresh;
-        Leaf leaf;
-        Bytes sealed;
-    };
-    std::vector<Write> writes;
-    auto next = leaves_.size();
-    for (const auto& [id, change] : staged_order_) {
-        const auto known = positions_.find(id);
-        const bool fresh = known == positions_.end();
-        const auto position = fresh ? next++ : known->second;
-        const auto version = fresh ? 1 : leaves_[position].version + 1;
-        std::array<std::uint8_t, 16> raw;
-        std::ranges::copy(id.bytes(), raw.begin());
-        auto sealed = seal(context(), {change.kind, raw, position, version}, change.plain);
-        const auto recorded = newest.find(id);
-        Leaf leaf{change.kind, id, version,
-                  recorded != newest.end() ? recorded->second
-                  : fresh                  ? 0
-                                           : leaves_[position].newest,
-                  sha256(sealed)};
-        cells_.set(position, leaf_bytes(position, leaf));
-        writes.push_back({position, fresh, leaf, std::move(sealed)});
     }
 
     pb::LogRecord closing;
@@ -292,90 +254,112 @@ Result<void> Ledger::commit() {
     closing.set_actor("samd");
     closing.set_salt(string_of(random_bytes(salt_size)));
     auto& sums = *closing.mutable_closing();
-    sums.set_epoch(epoch);
+
+    const auto before = leaves_.size();
+    auto next = before;
+    for (const auto& [key, plain] : staged_order_) {
+        const auto known = index_.find(key.kind, key.id);
+        const auto at = known ? *known : next++;
+        const auto version = known ? leaves_[at].version + 1 : 1;
+        auto sealed = seal(sealing.value(), name_of(key.kind, key.id, at, version), plain.reveal());
+        const auto recorded = key.kind == CellKind::credential ? newest.find(key.id) : newest.end();
+        const Leaf leaf{key.kind, key.id, version,
+                        recorded != newest.end() ? recorded->second
+                        : known                  ? leaves_[at].newest
+                                                 : 0,
+                        sha256(sealed)};
+        const auto digest = log::ArrayTree::leaf(leaf_bytes(at, leaf));
+        cells_.set(at, digest);
+        auto& changed = *sums.add_changed();
+        changed.set_index(at);
+        changed.set_digest(string_of(digest.bytes()));
+        batch.cells.push_back({at, !known, leaf, {epoch(), std::move(sealed)}});
+    }
+    sums.set_epoch(epoch());
     sums.set_cell_count(cells_.size());
     sums.set_cell_root(string_of(cells_.root().bytes()));
     sums.set_time(unix_seconds(now));
-    sums.set_trial(keys_.genesis().trial());
+    sums.set_trial(custody_.genesis().trial());
+    sums.set_clock(std::string{clock_state()});
+    for (const auto& [seq, intent] : open) *sums.add_open() = intent;
     add(closing);
 
-    auto text = keys_.sign_head({keys_.origin(), log.size(), log.root()});
+    crash_point("samd.batch.before-head");
+    auto text = custody_.sign_head({custody_.origin(), log.size(), log.root()});
     if (!text) {
-        for (const auto& each : writes)
-            if (!each.fresh) cells_.set(each.position, leaf_bytes(each.position, leaves_[each.position]));
-        cells_.truncate(leaves_.size());
+        for (const auto& each : batch.cells)
+            if (!each.fresh)
+                cells_.set(each.index, log::ArrayTree::leaf(leaf_bytes(each.index, leaves_[each.index])));
+        cells_.truncate(before);
         discard();
         return text.error();
     }
+    batch.head.size = log.size();
+    batch.head.text = std::move(text.value());
+    if (start_is_told) batch.epoch = EpochRow{epoch(), protocol::encode(*start_paper_)};
+    // One head a minute stays, the newest, and the one before it: until the anchor is written that is the anchored one.
+    const auto minute = unix_seconds(now) / 60;
+    if (anchored_before_ && newest_head_ && anchored_before_->minute == newest_head_->minute)
+        batch.pruned_head = anchored_before_->size;
 
-    const auto write = [&]() -> Result<void> {
-        QSCD_TRY(auto transaction, database_.begin());
-        auto seq = number(log_.size());
-        for (auto& record : records) {
-            QSCD_TRY(database_.execute("INSERT INTO log (seq, record) VALUES ($1, $2)", {seq++, std::move(record)}));
-        }
-        for (auto& each : writes) {
-            const auto at = number(each.position);
-            if (each.fresh) {
-                QSCD_TRY(database_.execute(
-                    "INSERT INTO cell (idx, kind, id, version, newest, digest) VALUES ($1, $2, $3, $4, $5, $6)",
-                    {at, std::int64_t{static_cast<int>(each.leaf.kind)}, store::of(each.leaf.id.bytes()),
-                     number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes())}));
-                QSCD_TRY(database_.execute("INSERT INTO blob (idx, epoch, sealed) VALUES ($1, $2, $3)",
-                                           {at, number(epoch), std::move(each.sealed)}));
-                continue;
-            }
-            QSCD_TRY(auto changed,
-                     database_.execute(
-                         "UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
-                         {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()), at,
-                          number(each.leaf.version - 1)}));
-            if (changed != 1) return Error{Errc::store_away, "another owner wrote this store"};
-            QSCD_TRY(database_.execute("UPDATE blob SET epoch = $1, sealed = $2 WHERE idx = $3",
-                                       {number(epoch), std::move(each.sealed), at}));
-        }
-        QSCD_TRY(database_.execute("INSERT INTO head (size, text) VALUES ($1, $2)",
-                                   {number(log.size()), std::move(text.value())}));
-        // One head a minute stays, and the newest.
-        if (head_size_ != 0 && head_minute_ == unix_seconds(now) / 60) {
-            QSCD_TRY(database_.execute("DELETE FROM head WHERE size = $1", {number(head_size_)}));
-        }
-        return transaction.commit();
-    };
-    if (auto written = write(); !written) return Error{Errc::store_away, written.error().detail};
+    crash_point("samd.batch.before-write");
+    if (auto written = store_.write(batch); !written)
+        return Error{written.error().code == Errc::fenced ? Errc::fenced : Errc::store_away, written.error().detail};
+    crash_point("samd.batch.after-commit");
+    pb::Anchor anchor;
+    anchor.set_epoch(epoch());
+    anchor.set_size(batch.head.size);
+    anchor.set_head(string_of(sha256(view_of(batch.head.text)).bytes()));
+    anchor.set_time(unix_seconds(now));
+    *anchor.mutable_unclean() = start_.unclean();
+    if (auto anchored = custody_.anchor(anchor); !anchored)  // durable and not anchored: the next start decides
+        return Error{anchored.error().code == Errc::fenced ? Errc::fenced : Errc::store_away,
+                     "the anchor: " + describe(anchored.error())};
+    crash_point("samd.batch.after-anchor");
 
     log_ = std::move(log);
-    head_size_ = log_.size();
-    head_minute_ = unix_seconds(now) / 60;
-    for (auto& each : writes) {
+    open_ = std::move(open);
+    if (start_is_told) start_paper_.reset();
+    anchored_before_ = newest_head_;
+    newest_head_ = KeptHead{log_.size(), minute};
+    for (auto& each : batch.cells) {
         if (each.fresh) {
             leaves_.push_back(each.leaf);
-            positions_.emplace(each.leaf.id, each.position);
+            index_.add(each.index);
         } else {
-            leaves_[each.position] = each.leaf;
+            leaves_[each.index] = each.leaf;
         }
     }
-    for (auto& [id, change] : staged_order_) {
-        if (change.kind == CellKind::credential) {
-            if (const auto cell = protocol::decode<cell::Credential>(change.plain)) index(cell.value());
-        }
-        cache_[id] = std::move(change.plain);
-    }
+    for (auto& [key, plain] : staged_order_) cache_.insert_or_assign(key, std::move(plain));
     discard();
     return success();
 }
 
 Result<std::vector<Bytes>> Ledger::records(std::uint64_t from, std::size_t count, std::size_t max_bytes) {
-    QSCD_TRY(auto rows, database_.query("SELECT record FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq",
-                                        {number(from), number(from + count)}));
-    std::vector<Bytes> out;
-    std::size_t total = 0;
-    for (auto& row : rows) {
-        total += store::blob(row[0]).size() + 8;
-        if (total > max_bytes && !out.empty()) break;
-        out.push_back(std::get<Bytes>(std::move(row[0])));
+    QSCD_TRY(auto all, store_.records(from, count));
+    std::size_t total = 0, kept = 0;
+    while (kept < all.size() && (kept == 0 || total + all[kept].size() + 8 <= max_bytes)) total += all[kept++].size() + 8;
+    all.resize(kept);
+    return all;
+}
+
+Result<std::vector<HeadRow>> Ledger::heads(std::uint64_t from_size, std::size_t count) {
+    return store_.heads(from_size, count);
+}
+
+Result<bool> Ledger::check_some_records(std::size_t count) {
+    if (!check_) check_ = RecordCheck{{}, log_.size(), log_.root()};
+    auto& check = *check_;
+    QSCD_TRY(auto records,
+             store_.records(check.tree.size(), std::min<std::uint64_t>(count, check.goal - check.tree.size())));
+    for (const auto& record : records) check.tree.append(record);
+    const bool ended = check.tree.size() == check.goal;
+    if ((records.empty() && !ended) || (ended && check.tree.root() != check.root)) {
+        note(Level::alarm, "log-was-changed-in-the-store", {{"records", std::to_string(check.goal)}});
+        return Error{Errc::sealed, "the log in the store is not the one that the head speaks of"};
     }
-    return out;
+    if (ended) check_.reset();
+    return ended;
 }
 
 }  // namespace qscd::sam

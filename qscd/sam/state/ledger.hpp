@@ -1,97 +1,124 @@
-// The SAM's state: cells and log under one signed head per batch. The store is an untrusted cache: what it gives is
-// compared with digests that hang on the head. [sam-state 1 to 3] [SAM-24] [AUD-03] [AUD-04]
-// Changes are staged; commit() cuts the batch: sealed blobs, leaves, records, closing record, head, one transaction.
-// Thread rules: the core's thread alone.
+// The SAM's state: cells and log under one signed head per batch, anchored in the token. The store is an untrusted cache:
+// what it gives is compared with digests that hang on the head. [sam-state 1 to 4] [SAM-24] [AUD-03] [AUD-04] [AUD-05]
+// Changes are staged; commit() cuts the batch: sealed blobs, leaves, records, closing record, head, one transaction,
+// anchor. Thread rules: the core's thread alone.
 #pragma once
 
-#include <functional>
 #include <unordered_map>
-#include <unordered_set>
 
-#include "base/clock.hpp"
-#include "base/log/array_tree.hpp"
-#include "base/log/log_tree.hpp"
-#include "base/store/database.hpp"
 #include "qscd/sam/cells/cell.pb.h"
 #include "qscd/sam/cells/entry.hpp"
-#include "qscd/sam/state/module_keys.hpp"
-#include "qscd/sam/state/seal.hpp"
+#include "qscd/sam/state/cell_index.hpp"
+#include "qscd/sam/state/takeover.hpp"
 
 namespace qscd::sam {
 
+// How an owner begins: `fields` go into the record of the start.
+struct Beginning {
+    std::optional<Unseal> unseal = {};
+    Fields fields = {};
+};
+
 class Ledger {
 public:
-    // Reads and verifies everything: heads, log, digests. Errc::store_away when the store fails or does not match its
-    // signed head (then the SAM stays sealed); Errc::token_away.
-    static Result<std::unique_ptr<Ledger>> open(store::Database& database, ModuleKeys keys, const Clock& clock);
+    // Takes the state over and stages the start; the owner commits before it serves. Errc::sealed when people must act;
+    // Errc::token_away, store_away.
+    static Result<std::unique_ptr<Ledger>> open(StateStore& store, Custody& custody, const Clock& clock,
+                                                Beginning beginning = {});
 
     // The cell as staged, or as last committed. Nothing: the array does not know it. Errc::internal when the stored blob
     // is not the one that the head speaks of: an alarm.
     Result<std::optional<cell::Credential>> credential(const CredentialId& id);
     Result<std::optional<cell::Device>> device(const DeviceId& id);
-    std::optional<CredentialId> by_enrolment(const EnrolmentId& id) const;
-    std::vector<CredentialId> of_signer(const SignerId& id) const;
-    bool key_is_known(const Sha256Digest& public_key) const { return public_keys_.contains(public_key); }
-    std::vector<CredentialId> all_credentials() const;
+    Result<std::optional<cell::Signer>> signer(const SignerId& id);
+    bool knows(const CredentialId& id) const;
+    // The one credential that an enrolment leads to: its name follows from the enrolment's.
+    CredentialId credential_of(const EnrolmentId& id) const;
 
     void put(const cell::Credential& cell);
     void put(const cell::Device& cell);
+    void put(const cell::Signer& cell);
     void record(Entry entry);
     std::uint64_t next_seq() const { return log_.size() + staged_records_.size(); }  // of the next record()
     bool dirty() const { return !staged_records_.empty(); }
 
-    // Errc::token_away: nothing was written, what was staged is gone. Errc::store_away: the outcome is not known; the
-    // process must stop, and its next start reads what is true.
+    // Errc::token_away: nothing was written, what was staged is gone. Errc::fenced: another owner has the state.
+    // Errc::store_away: the outcome is not known. After these two the process must end; its next start reads what is true.
     Result<void> commit();
     void discard();
 
-    ModuleKeys& keys() { return keys_; }
+    Custody& custody() { return custody_; }
     std::uint64_t size() const { return log_.size(); }
+    std::size_t cell_count() const { return leaves_.size(); }
+    std::uint64_t epoch() const { return start_.epoch(); }
+    const pb::Floors& floors() const { return start_.floors(); }
+    CkaId pin_key() const { return *CkaId::from(view_of(start_.pin_key())); }  // new verifiers are made with it
+
+    // Intents without a result, by seq: a record with the field `intent` ends one.
+    const std::map<std::uint64_t, pb::OpenIntent>& open_intents() const { return open_; }
+    std::optional<std::uint64_t> open_intent(const CredentialId& credential, bool key) const;
+
     Result<std::vector<Bytes>> records(std::uint64_t from, std::size_t count, std::size_t max_bytes);
-    // Intents without a result, found in the log at start.
-    std::vector<pb::LogRecord> take_open_intents() { return std::exchange(open_intents_, {}); }
+    Result<std::vector<HeadRow>> heads(std::uint64_t from_size, std::size_t count);
+
+    // Compares the next records of the store with the head, from the first one on, again and again; so a change of old
+    // ones is found while nobody reads them [AUD-07]. True when a pass has just ended. Errc::sealed: they differ.
+    Result<bool> check_some_records(std::size_t count);
 
 private:
-    using CellId = FixedBytes<struct CellTag, 16>;
-    struct Leaf {
+    struct CellKey {
         CellKind kind;
         CellId id;
-        std::uint64_t version, newest;  // newest: seq + 1 of the cell's newest record
-        Sha256Digest digest;
+        bool operator==(const CellKey&) const = default;
+    };
+    struct HashOfCellKey {
+        std::size_t operator()(const CellKey& key) const {
+            return HashOfFixedBytes{}(key.id) ^ static_cast<std::size_t>(key.kind);
+        }
     };
     struct Staged {
-        CellKind kind;
-        Bytes plain;
+        CellKey key;
+        SecretBytes plain;
     };
-    Ledger(store::Database& database, ModuleKeys keys, const Clock& clock)
-        : database_(database), keys_(std::move(keys)), clock_(clock) {}
-    Result<void> load();
-    Result<void> load_cells();
-    Result<std::optional<SecretBytes>> plain_of(CellKind kind, const CellId& id);
-    void put(CellKind kind, const CellId& id, Bytes plain);
-    void index(const cell::Credential& cell);
-    SealContext context() const { return {keys_.data_key(), keys_.genesis_digest(), epoch}; }
-    static Bytes leaf_bytes(std::size_t index, const Leaf& leaf);
+    Ledger(StateStore& store, Custody& custody, const Clock& clock, Takeover takeover);
+    template <class Cell, class Id>
+    Result<std::optional<Cell>> read(CellKind kind, const Id& id);
+    template <class Cell>
+    void stage(CellKind kind, const Cell& cell);
+    Result<const SecretBytes*> plain_of(const CellKey& key);
+    Result<void> touch_named_credentials();
+    Result<SealContext> context(std::uint64_t epoch);
 
-    static constexpr std::uint64_t epoch = 1;
-    store::Database& database_;
-    ModuleKeys keys_;
+    StateStore& store_;
+    Custody& custody_;
     const Clock& clock_;
+    pb::EpochStart start_;
+    std::optional<pb::Paper> start_paper_;  // goes into the next `started` record
+    std::unordered_map<std::uint64_t, CkaId> cell_keys_;  // by epoch
+
     log::LogTree log_;
     log::ArrayTree cells_;
     std::vector<Leaf> leaves_;
-    std::unordered_map<CellId, std::size_t, HashOfFixedBytes> positions_;
-    std::unordered_map<CellId, Bytes, HashOfFixedBytes> cache_;  // decoded at first use
-    std::unordered_map<EnrolmentId, CredentialId, HashOfFixedBytes> enrolments_;
-    std::unordered_map<SignerId, std::vector<CredentialId>, HashOfFixedBytes> signers_;
-    std::unordered_set<Sha256Digest, HashOfFixedBytes> public_keys_;
+    CellIndex index_{leaves_};
+    std::unordered_map<CellKey, SecretBytes, HashOfCellKey> cache_;  // unsealed at first use
+    std::map<std::uint64_t, pb::OpenIntent> open_;
 
-    std::vector<std::pair<CellId, Staged>> staged_order_;  // first change first
-    std::unordered_map<CellId, std::size_t, HashOfFixedBytes> staged_;
+    std::vector<Staged> staged_order_;  // first change first
+    std::unordered_map<CellKey, std::size_t, HashOfCellKey> staged_;
     std::vector<Entry> staged_records_;
-    std::vector<pb::LogRecord> open_intents_;
-    std::uint64_t head_size_ = 0;
-    std::int64_t head_minute_ = 0;
+
+    struct KeptHead {
+        std::uint64_t size;
+        std::int64_t minute;
+    };
+    std::optional<KeptHead> newest_head_, anchored_before_;  // the newest, and the one before: it may be the anchored one
+
+    struct RecordCheck {
+        log::LogTree tree;
+        std::uint64_t goal;
+        Sha256Digest root;
+    };
+    std::optional<RecordCheck> check_;
 };
 
 }  // namespace qscd::sam

@@ -1,41 +1,47 @@
-// The SAM's own keys at work, one purpose each [QSCD-18], and the genesis that names them.
-// Thread rules: called on the core's thread; each call waits for the module.
+// Custody by a token: the SAM's own keys, one purpose each [QSCD-18], found by CKA_ID as the genesis and the epochs' papers
+// name them, never by label. Thread rules: called on the core's thread; each call waits for the module.
 #pragma once
 
-#include "base/log/head.hpp"
+#include <map>
+
+#include "hsm/anchor.hpp"
 #include "hsm/token.hpp"
-#include "protocol/papers.hpp"
-#include "protocol/record.pb.h"
+#include "qscd/sam/state/custody.hpp"
 
 namespace qscd::sam {
 
-class ModuleKeys {
+class ModuleKeys : public Custody {
 public:
-    // Finds the keys and reads the genesis. Errc::token_away; Errc::configuration when the token is not a SAM's.
-    static Result<ModuleKeys> unlock(hsm::Token& token);
+    // Reads the genesis and finds the anchors. Errc::token_away; Errc::configuration when the token is not a SAM's.
+    static Result<std::unique_ptr<ModuleKeys>> unlock(hsm::Token& token);
 
-    const Sha256Digest& genesis_digest() const { return genesis_digest_; }
-    const pb::Genesis& genesis() const { return genesis_; }
-    std::string origin() const;  // of this log
-
-    // The data key of the cells: an HMAC under K_cell, kept in memory; it hides, it does not protect integrity.
-    const SecretBytes& data_key() const { return data_key_; }
-    Result<Bytes> pin_mac(const SecretBytes& input);  // under K_pin, which never leaves the module
-    const CkaId& pin_key_id() const { return pin_->id(); }
-    Result<pb::Paper> attest(const protocol::Unsigned& paper);
-
-    Result<std::string> sign_head(const log::Head& head);  // verified with the public key before it is returned
-    Result<log::Head> verify_head(std::string_view text) const;
+    const pb::Genesis& genesis() const override { return genesis_; }
+    const Sha256Digest& genesis_digest() const override { return genesis_digest_; }
+    const protocol::TrustedKeys& attestation() const override { return attestation_keys_; }
+    Result<Bytes> begin_epoch(std::uint64_t epoch) override;
+    Result<std::string> sign_head(const log::Head& head) override;
+    Result<pb::Paper> attest(const protocol::Unsigned& paper) override;
+    Result<const SecretBytes*> data_key(const CkaId& cell_key) override;
+    Result<Bytes> pin_mac(const CkaId& pin_key, const SecretBytes& input) override;
+    Result<CkaId> make_cell_key() override;
+    Result<CkaId> make_pin_key() override;
+    Result<void> destroy_key(const CkaId& key) override;
+    Result<std::vector<pb::Anchor>> anchors() override;
+    Result<void> anchor(const pb::Anchor& anchor) override;
 
 private:
-    ModuleKeys(hsm::Token& token, pb::Genesis genesis, Sha256Digest digest, SecretBytes data_key)
-        : token_(&token), genesis_(std::move(genesis)), genesis_digest_(digest), data_key_(std::move(data_key)) {}
-    hsm::Token* token_;
+    ModuleKeys(hsm::Token& token, hsm::Anchors anchors, pb::Genesis genesis, Sha256Digest digest)
+        : token_(token), anchors_(std::move(anchors)), genesis_(std::move(genesis)), genesis_digest_(digest) {}
+    hsm::Token& token_;
+    hsm::Anchors anchors_;
     pb::Genesis genesis_;
     Sha256Digest genesis_digest_;
-    SecretBytes data_key_;
-    std::shared_ptr<hsm::KeyObject> pin_, attestation_, head_;
+    protocol::TrustedKeys attestation_keys_;
+    std::shared_ptr<hsm::KeyObject> attestation_, head_;
     EvpPkey attestation_public_, head_public_;
+    std::string head_name_;
+    std::map<CkaId, SecretBytes> data_keys_;
+    std::map<CkaId, std::shared_ptr<hsm::KeyObject>> pin_keys_;
 };
 
 }  // namespace qscd::sam

@@ -3,12 +3,19 @@
 // [sam-state 2] Thread rules: pure functions.
 #pragma once
 
+#include <optional>
+
 #include "base/identifier.hpp"
 #include "base/secret.hpp"
 
 namespace qscd::sam {
 
-enum class CellKind : std::uint8_t { credential = 1, device = 2 };
+enum class CellKind : std::uint8_t { credential = 1, device = 2, signer = 3 };
+constexpr std::optional<CellKind> kind_from(std::int64_t number) {
+    if (number < 1 || number > 3) return std::nullopt;
+    return static_cast<CellKind>(number);
+}
+
 
 struct CellName {
     CellKind kind;

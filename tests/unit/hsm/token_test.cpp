@@ -94,7 +94,7 @@ TEST_F(TokenTest, QSCD_12_DestroyIsConfirmedByAnEmptySearch) {
     ASSERT_TRUE(token->destroy(id));
     const auto found = token->find_private(id);
     ASSERT_FALSE(found);
-    EXPECT_EQ(found.error().code, Errc::parameter_invalid);
+    EXPECT_EQ(found.error().code, Errc::key_gone);
     EXPECT_TRUE(token->destroy(id)) << "destroying what is not there succeeds";
 }
 

@@ -19,7 +19,17 @@ TEST(Health, ReadySaysUnderWhichPolicy) {
     World world;
     const auto response = get(world, "/health/ready");
     EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.body, R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready"})");
+    EXPECT_EQ(response.body, R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready","missing":[]})");
+}
+
+TEST(Health, SAM_20_ReadyNamesWhatSamdsConfinementMisses) {
+    World world;
+    world.sam.report.add_missing("memory not locked");
+    world.sam.report.add_missing("separation off");
+    const auto response = get(world, "/health/ready");
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_NE(response.body.find(R"("missing":["memory not locked","separation off"])"), std::string::npos)
+        << response.body;
 }
 
 TEST(Health, LiveAsksNobody) {

@@ -12,7 +12,7 @@ struct EnrolmentTest : TrialSam {
         protocol::TrustedKeys keys;
         const auto token = tokens.open("qscd-sam");
         keys.add(protocol::Issuer::attestation_key,
-                 public_key_from_der(view_of(ModuleKeys::unlock(*token).value().genesis().attestation_key())).value());
+                 public_key_from_der(view_of(ModuleKeys::unlock(*token).value()->genesis().attestation_key())).value());
         const auto proof = protocol::verify_key_proof(answer.paper(), keys);
         EXPECT_TRUE(proof) << describe(proof.error());
         return *proof.value();
@@ -466,7 +466,7 @@ TEST_F(EnrolmentTest, QSCD_07_AKeyThatWasIntendedAndNotRecordedIsSweptAtStart) {
     stop();
     const auto orphan = random_fixed<CkaId>();
     in_store([&](Ledger& ledger) {
-        auto cell = *ledger.credential(*ledger.by_enrolment(grant.enrolment)).value();
+        auto cell = *ledger.credential(ledger.credential_of(grant.enrolment)).value();
         cell.set_state(cell::Credential::KEY_INTENDED);
         cell.set_cka_id(string_of(orphan.bytes()));
         ledger.put(cell);

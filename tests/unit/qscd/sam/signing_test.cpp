@@ -2,6 +2,7 @@
 #include <latch>
 
 #include "protocol/message.hpp"
+#include "qscd/sam/activation/sad_verifier.hpp"
 #include "tests/unit/qscd/sam/trial.hpp"
 
 namespace qscd::sam {

@@ -185,6 +185,7 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
       sam_token(tokens.open("qscd-sam")),
       signer_token(tokens.open("qscd-signers-1", 2)),
       database(store::Database::open(tokens.folder / "samd.sqlite").value()),
+      state(*database),
       notifier([this](const std::string&, ByteView request, const protocol::Responder& responder) {
           const auto message = protocol::decode<pb::NotifierRequest>(request).value();
           if (notifier_refuses) return responder.fail({Errc::service_away, "the provider is away"});
@@ -206,8 +207,11 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
     auto [ask, answer] = socket_pair();
     notifier.serve(std::move(answer), "samd");
     to_notifier.connect(std::move(ask));
-    core = std::make_unique<Core>([this] { return open_ledger(); }, [](Ledger&) {},
-                                  [this](const Error&) { lost = true; });
+    core = std::make_unique<Core>([this](const std::optional<Unseal>& unseal) { return open_ledger(unseal); },
+                                  [this](const Error& error) {
+                                      fenced = error.code == Errc::fenced;
+                                      lost = true;
+                                  });
     sam.core = core.get();
     for (auto [client, role] :
          {std::pair{&gateway, "gatewayd"}, std::pair{&bootstrap, "bootstrap"}, std::pair{&stranger, "stranger"}}) {
@@ -219,15 +223,13 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
 
 Running::~Running() {
     server.stop();
+    if (!crashed) core->post([](Ledger& ledger) { ledger.record({Event::stopped, "samd"}); }, [](const Error&) {});
     core->stop();
 }
 
-Result<std::unique_ptr<Ledger>> Running::open_ledger() {
-    QSCD_TRY(auto keys, ModuleKeys::unlock(*sam_token));
-    QSCD_TRY(auto ledger, Ledger::open(*database, std::move(keys), clock));
-    QSCD_TRY(service.take_over(*ledger));
-    QSCD_TRY(ledger->commit());
-    return ledger;
+Result<std::unique_ptr<Ledger>> Running::open_ledger(const std::optional<Unseal>& unseal) {
+    QSCD_TRY(keys, ModuleKeys::unlock(*sam_token));
+    return service.take_over(state, *keys, unseal);
 }
 
 TrialSam::TrialSam() {
@@ -238,8 +240,11 @@ TrialSam::TrialSam() {
 void TrialSam::in_store(const std::function<void(Ledger&)>& change) {
     const auto token = tokens.open("qscd-sam");
     const auto database = store::Database::open(tokens.folder / "samd.sqlite").value();
-    const auto ledger = Ledger::open(*database, ModuleKeys::unlock(*token).value(), clock).value();
+    const auto keys = ModuleKeys::unlock(*token).value();
+    SqlStateStore state{*database};
+    const auto ledger = Ledger::open(state, *keys, clock).value();
     change(*ledger);
+    ledger->record({Event::stopped, "samd"});
     EXPECT_TRUE(ledger->commit());
 }
 
@@ -387,6 +392,12 @@ std::string TrialSam::approved(const Credential& credential, const std::vector<s
     const auto sad = authorise(credential, {.code = code(credential), .documents = documents});
     EXPECT_TRUE(sad) << describe(sad.error());
     return sad ? sad.value().sad() : "";
+}
+
+Result<pb::Done> TrialSam::unseal(const std::string& reason) {
+    pb::SamRequest request;
+    request.mutable_unseal()->set_reason(reason);
+    return running->bootstrap.call<pb::Done>(request);
 }
 
 std::vector<pb::LogRecord> TrialSam::records() {

@@ -10,6 +10,8 @@
 #include "protocol/sam.pb.h"
 #include "protocol/services.pb.h"
 #include "qscd/sam/service.hpp"
+#include "qscd/sam/state/module_keys.hpp"
+#include "qscd/sam/state/sql_state_store.hpp"
 
 namespace qscd::sam {
 
@@ -25,11 +27,9 @@ struct TrialModule {
     std::unique_ptr<hsm::Token> open_sam(const Sha256Digest& policy_version, bool trial = true);  // with its genesis
     void take_away();  // the tokens, as if pulled out
     void bring_back();
+    void load();  // the module; again after module.reset()
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
-
-private:
-    void load();
 };
 void wait_until_reachable(const hsm::Token& token);
 
@@ -72,17 +72,20 @@ policy::Policy trial_policy();
 // The running part, in the order of the daemon.
 struct Running {
     Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& clock);
-    ~Running();
-    Result<std::unique_ptr<Ledger>> open_ledger();
+    ~Running();  // a clean stop
+    void crash() { crashed = true; }  // the end leaves no record of a stop
+    Result<std::unique_ptr<Ledger>> open_ledger(const std::optional<Unseal>& unseal);
 
     const Clock& clock;
     protocol::TrustedKeys paper_keys;
     IssuingCas issuers;
-    std::atomic<bool> lost = false;
+    std::atomic<bool> lost = false, fenced = false, crashed = false;
     std::unique_ptr<Core> core;
     std::unique_ptr<hsm::Token> sam_token, signer_token;
     std::unique_ptr<store::Database> database;
-    ProcessKey process_key;
+    SqlStateStore state;
+    std::unique_ptr<ModuleKeys> keys;
+    ProcessKey process_key{fill_random};
     std::mutex outbox_lock;
     std::vector<std::pair<std::string, std::string>> outbox;  // number, text
     std::atomic<bool> notifier_refuses = false;
@@ -111,6 +114,10 @@ struct TrialSam : ::testing::Test {
 
     TrialSam();
     void stop() { running.reset(); }
+    void crash() {
+        running->crash();
+        stop();
+    }
     void start() { running = std::make_unique<Running>(tokens, rules, desk, clock); }
     // The store as samd leaves it: between stop() and start().
     void in_store(const std::function<void(Ledger&)>& change);
@@ -146,6 +153,7 @@ struct TrialSam : ::testing::Test {
     std::string code(const Credential& credential) const { return totp(credential.totp_secret, clock.now()); }
     void next_step() { clock.advance(30s); }
 
+    Result<pb::Done> unseal(const std::string& reason);
     std::vector<pb::LogRecord> records();
     std::vector<pb::LogRecord> records(std::string_view type);
 };

@@ -1,0 +1,52 @@
+// What a disk surely has: a copy of each file as it was when its content was last synced, and of each folder's names as
+// they were when the folder was last synced. The strict reading of POSIX: a file's sync does not make its name durable, and
+// a rename, a new name or a removal counts from the folder's sync on.
+// Layout: <shadow>/data/<id> content, <shadow>/names/<folder> lines "id kind mode uid gid name". An id is inode and time of
+// birth, so that an inode used again is another file.
+// Thread rules: calls for one shadow must not overlap; processes may share one when they write different files.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+
+namespace qscd::crash {
+
+struct Name {
+    std::string id;
+    bool folder = false;
+    mode_t mode = 0;
+    uid_t user = 0;
+    gid_t group = 0;
+};
+using Names = std::map<std::string, Name>;
+
+class Shadow {
+public:
+    // `root`: the folder whose files are watched, without links in its path.
+    Shadow(std::filesystem::path root, std::filesystem::path shadow)
+        : root_(std::move(root)), shadow_(std::move(shadow)) {}
+
+    bool watches(const std::filesystem::path& path) const;
+
+    // Now durable. Only what differs is copied. False when the shadow could not be written.
+    bool sync_content(int file) const;
+    bool sync_names(const std::filesystem::path& folder) const;
+    // Everything below the root, as sync() makes it.
+    bool sync_all() const;
+
+    Names durable_names(const std::filesystem::path& folder) const;
+    std::optional<std::filesystem::path> durable_content(const std::string& id) const;
+
+    static Names names_in(const std::filesystem::path& folder);  // as they are now
+    const std::filesystem::path& root() const { return root_; }
+    const std::filesystem::path& place() const { return shadow_; }
+
+private:
+    std::filesystem::path list_of(const std::filesystem::path& folder) const;
+    std::filesystem::path root_, shadow_;
+};
+
+}  // namespace qscd::crash
