@@ -7,6 +7,7 @@
 #include "ca/issuing/crl.hpp"
 #include "hsm/provider.hpp"
 #include "hsm/token.hpp"
+#include "base/store/provision.hpp"
 #include "policy/deployment.hpp"
 #include "policy/module_registry.hpp"
 #include "policy/policy.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t pin_bytes = 12;  // random, written in hex
+constexpr std::size_t pin_bytes = 12, store_password_bytes = 24;  // random, written in hex
 constexpr std::array library_places{"/usr/lib/softhsm/libsofthsm2.so",
                                     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
                                     "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"};
@@ -27,6 +28,65 @@ constexpr std::array library_places{"/usr/lib/softhsm/libsofthsm2.so",
 struct Placement {
     const char* daemon;
     std::vector<std::string> tokens;
+};
+
+std::string toml_text(std::string_view text) {
+    std::string out{'"'};
+    for (const char c : text) (c == '"' || c == '\\') ? (out += '\\') += c : out += c;
+    return out += '"';
+}
+
+// The server's side of `--store`: asked first, so that what cannot be is said before keys are made; changed last.
+struct Rooms {
+    store::Server server;
+    std::string prefix;
+    std::unique_ptr<store::Database> administrator;
+
+    static Error wrong(const Error& error) { return {Errc::configuration, "--store: " + error.detail}; }
+
+    static Result<std::optional<Rooms>> find(const InitSettings& settings) {
+        if (settings.store.empty()) return std::optional<Rooms>{};
+        auto server = store::Server::parse(settings.store);
+        if (!server) return wrong(server.error());
+        if (server.value().password || !server.value().schema.empty())
+            return Error{Errc::configuration, "--store: a command line is no place for a password (write it to "
+                                              "--store-password-fd), and the schemas are made here"};
+        if (settings.store_password_descriptor >= 0) {
+            QSCD_TRY(auto password, secret(settings.store_password_descriptor, "password of the store's administrator: "));
+            server.value().password = std::make_shared<const SecretBytes>(std::move(password));
+        }
+        auto administrator = store::Database::open(server.value());
+        if (!administrator) return wrong(administrator.error());
+        Rooms out{std::move(server).value(), settings.store_prefix, std::move(administrator).value()};
+        if (const auto can = store::can_provision(*out.administrator, out.names()); !can) return wrong(can.error());
+        return std::optional{std::move(out)};
+    }
+
+    std::vector<std::string> names() const {
+        std::vector<std::string> out;
+        for (const auto* daemon : policy::daemons_with_stores) out.push_back(prefix + daemon);
+        return out;
+    }
+
+    Result<void> make(const fs::path& folder) const {
+        std::vector<SecretBytes> passwords;
+        std::vector<store::Room> rooms;
+        passwords.reserve(policy::daemons_with_stores.size());
+        for (const auto* daemon : policy::daemons_with_stores) {
+            const auto& password = passwords.emplace_back(to_hex(random_bytes(store_password_bytes)));
+            QSCD_TRY(write_file(folder / policy::Deployment::store_secret(daemon), text_of(password.reveal()), 0600));
+            rooms.push_back({prefix + daemon, password});
+        }
+        if (const auto made = store::provision(*administrator, rooms); !made) return wrong(made.error());
+        return success();
+    }
+
+    std::string configuration() const {
+        auto place = server;
+        place.role.clear();
+        return "\n[store]\nurl = " + toml_text(place.text()) + "\n" +
+               (prefix == policy::store_prefix ? "" : "prefix = " + toml_text(prefix) + "\n");
+    }
 };
 
 struct Setup {
@@ -134,17 +194,12 @@ struct Setup {
         return write_file(folder / "pki" / policy::root_crl, text_of(crl));
     }
 
-    Result<void> configuration() const {
-        const auto quoted = [](const std::string& text) {
-            std::string out{'"'};
-            for (const char c : text) (c == '"' || c == '\\') ? (out += '\\') += c : out += c;
-            return out += '"';
-        };
+    Result<void> configuration(const std::optional<Rooms>& rooms) const {
         return write_file(
             folder / "qscd.toml",
             "# A qscd deployment. Written by `qscd init`; yours to change. docs/operators.md says what each key does.\n"
             "public_url = " +
-                quoted("https://localhost:" + std::to_string(settings.api_port)) +
+                toml_text("https://localhost:" + std::to_string(settings.api_port)) +
                 "\n\n"
                 "[api]\naddress = \"127.0.0.1\"\nport = " +
                 std::to_string(settings.api_port) +
@@ -153,10 +208,10 @@ struct Setup {
                 std::to_string(settings.status_port) +
                 "\n\n"
                 "[service]\nname = " +
-                quoted(settings.name) + "\nregion = " + quoted(settings.region) +
+                toml_text(settings.name) + "\nregion = " + toml_text(settings.region) +
                 "\nlang = \"en\"\n\n"
                 "[module]\nentry = " +
-                quoted(settings.module) + "\nlibrary = " + quoted(library.string()) + "\n");
+                toml_text(settings.module) + "\nlibrary = " + toml_text(library.string()) + "\n" + (rooms ? rooms->configuration() : ""));
     }
 };
 
@@ -180,6 +235,7 @@ Result<void> init(const Options& options, const InitSettings& settings) {
         return Error{Errc::configuration, folder.string() + " holds a deployment already; nothing was changed"};
     QSCD_TRY(auto rules, policy::Policy::load(settings.policy));
     QSCD_TRY(auto library, library_of(settings));
+    QSCD_TRY(const auto rooms, Rooms::find(settings));
     const Setup setup{options, settings, folder, library};
     QSCD_TRY(setup.folders());
     QSCD_TRY(setup.copy(settings.policy, folder / "policy" / "policy.toml"));
@@ -190,7 +246,11 @@ Result<void> init(const Options& options, const InitSettings& settings) {
     QSCD_TRY(setup.authorities(rules));
     say(options, "making the certificate of the HTTPS port");
     QSCD_TRY(make_tls_files(folder / "tls", process_clock().now()));
-    QSCD_TRY(setup.configuration());
+    if (rooms) {
+        say(options, "making the daemons' roles and schemas");
+        QSCD_TRY(rooms->make(folder));
+    }
+    QSCD_TRY(setup.configuration(rooms));
     answer(options,
            "the deployment is in " + folder.string() + "\nstart it with: qscd --deployment " + folder.string() + " up",
            {{"deployment", folder.string()}});

@@ -11,8 +11,10 @@
 #include "protocol/channel.hpp"
 #include "protocol/sam.pb.h"
 #include "qscd/cli/audit.hpp"
+#include "qscd/cli/hsm.hpp"
 #include "qscd/cli/init.hpp"
 #include "qscd/cli/portals.hpp"
+#include "qscd/cli/sam.hpp"
 #include "qscd/cli/sign.hpp"
 #include "qscd/cli/signers.hpp"
 #include "qscd/supervisor/client.hpp"
@@ -102,6 +104,7 @@ struct CommandLine {
     SignSettings signing;
     VerifySettings verification;
     std::filesystem::path policy_file;
+    std::string probed_token;
 
     CLI::App* command(CLI::App& parent, const char* name, const char* help, const char* example, Action what) {
         auto* sub = parent.add_subcommand(name, help);
@@ -129,6 +132,12 @@ struct CommandLine {
         setup->add_option("--country", init_settings.country, "country of the CAs");
         setup->add_option("--organisation", init_settings.organisation,
                           "organisation of the CAs; with TEST in it under trial");
+        setup->add_option("--store", init_settings.store,
+                          "PostgreSQL instead of SQLite: postgresql://administrator@host/database");
+        setup->add_option("--store-password-fd", init_settings.store_password_descriptor,
+                          "descriptor to read the administrator's password from");
+        setup->add_option("--store-prefix", init_settings.store_prefix,
+                          "how the names of the daemons' roles and schemas begin");
         setup->add_option("--api-port", init_settings.api_port, "HTTPS port; 0: a free one at each start");
         setup->add_option("--status-port", init_settings.status_port, "HTTP port of CRLs and CA certificates");
 
@@ -217,6 +226,23 @@ struct CommandLine {
         command(*audits, "checkpoint", "the newest signed head, to be kept elsewhere", "qscd audit checkpoint last.txt",
                 [this](const Options& o) { return write_checkpoint(o, audit_file); })
             ->add_option("file", audit_file, "default: standard output");
+
+        auto* sams = app.add_subcommand("sam", "samd's state");
+        sams->require_subcommand(1);
+        command(*sams, "unseal", "let a sealed state go on; recorded", "qscd sam unseal --reason 'power supply replaced'",
+                [this](const Options& o) { return unseal(o, reason); })
+            ->add_option("--reason", reason, "for the record")
+            ->required();
+        command(*sams, "rotate-keys", "new keys for cells and PINs; recorded", "qscd sam rotate-keys --reason 'yearly'",
+                [this](const Options& o) { return rotate_keys(o, reason); })
+            ->add_option("--reason", reason, "for the record")
+            ->required();
+
+        auto* modules = app.add_subcommand("hsm", "modules and tokens");
+        modules->require_subcommand(1);
+        command(*modules, "probe", "what the tokens can do, tried out; changes nothing", "qscd hsm probe",
+                [this](const Options& o) { return probe_tokens(o, probed_token); })
+            ->add_option("token", probed_token, "default: all of the deployment");
 
         auto* policies = app.add_subcommand("policy", "policy files");
         policies->require_subcommand(1);

@@ -23,7 +23,8 @@ Result<std::vector<pb::LogRecord>> records_from(Ledger& ledger, std::uint64_t se
 bool is_failed_check(const pb::LogRecord& record) {
     if (record.type() == name_of(Event::authorisation_failed)) return true;
     return record.type() == name_of(Event::refused) &&
-           (record.result() == name_of(Errc::parameter_invalid) || record.result() == name_of(Errc::credential_locked)) &&
+           (record.result() == name_of(Errc::parameter_invalid) ||
+            record.result() == name_of(Errc::credential_locked)) &&
            std::ranges::any_of(record.fields(), [](const auto& field) {
                return field.name() == "request" && (field.value() == "authorize" || field.value() == "getChallenge");
            });
@@ -53,8 +54,8 @@ Result<void> Authorisation::recall(Ledger& ledger) {
 }
 
 GivenForFactors Authorisation::given(Ledger& ledger) {
-    return {{sam_.clock.now(), ledger.next_seq()}, sam_.policy, sam_.process_key, random_, limits_,
-            ledger.pin_key(), from_unix(ledger.floors().app_steps())};
+    return {{sam_.clock.now(), ledger.next_seq()}, sam_.policy, sam_.process_key, random_, limits_, ledger.pin_key(),
+            from_unix(ledger.floors().app_steps())};
 }
 
 void Authorisation::open_challenge(Ledger& ledger, std::shared_ptr<ChallengeRequest> request,
@@ -72,9 +73,8 @@ void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Opening>& openin
         };
         return sam_.messenger.send_sms(std::move(message->phone), std::move(message->text), std::move(sent));
     }
-    sam_.core->after_commit([this, opening](Ledger& after, const Result<void>& committed) {
-        drive(after, opening, Committed{committed});
-    });
+    sam_.core->after_commit(
+        [this, opening](Ledger& after, const Result<void>& committed) { drive(after, opening, Committed{committed}); });
 }
 
 void Authorisation::authorise(Ledger& ledger, std::shared_ptr<AuthoriseRequest> request, Reply<AuthorisedSad> reply) {
@@ -95,10 +95,9 @@ void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Attempt>& attemp
         return;
     }
     if (const auto* pin = std::get_if<EvaluatePin>(&next))
-        return drive(ledger, attempt, PinEvaluated{ledger.custody().pin_mac(ledger.pin_key(), pin->input)});
-    sam_.core->after_commit([this, attempt](Ledger& after, const Result<void>& committed) {
-        drive(after, attempt, Committed{committed});
-    });
+        return drive(ledger, attempt, PinEvaluated{ledger.custody().pin_mac(pin->key, pin->input)});
+    sam_.core->after_commit(
+        [this, attempt](Ledger& after, const Result<void>& committed) { drive(after, attempt, Committed{committed}); });
 }
 
 }  // namespace qscd::sam

@@ -9,7 +9,9 @@ constexpr std::chrono::seconds silence{60};            // then a closing record 
 constexpr std::chrono::milliseconds retry_pause{500};  // between attempts to open the ledger while token or store is away
 constexpr std::chrono::hours check_pause{1};           // between passes over the stored records
 constexpr std::chrono::milliseconds check_step{50};    // within a pass, while nothing else is to be done
-constexpr std::size_t records_a_step = 500;
+constexpr std::size_t records_a_step = 500, cells_a_step = 200;
+
+bool ends_this_owner(const Error& error) { return error.code == Errc::store_away || error.code == Errc::fenced; }
 
 const Error ended{Errc::service_away, "the SAM stops"};
 
@@ -49,30 +51,36 @@ Result<void> Core::condition() const {
     return condition_;
 }
 
-void Core::unseal(Unseal unseal, std::function<void(const Result<void>&)> reply) {
+void Core::take(Word word) {
     {
         const std::lock_guard guard{lock_};
         if (!ended_) {
-            words_.push_back({std::move(unseal), std::move(reply)});
+            words_.push_back(std::move(word));
             arrived_.notify_one();
             return;
         }
     }
-    reply(ended);
+    word.reply(ended);
 }
 
-Result<void> Core::opened() {
-    if (ledger_) return success();
-    const auto now = std::chrono::steady_clock::now();
-    std::optional<Unseal> unseal;
-    {
-        const std::lock_guard guard{lock_};
-        // A token or store may be back at any moment; what is sealed waits for people.
-        const bool is_sealed = !condition_ && condition_.error().code == Errc::sealed;
-        if (is_sealed ? words_.empty() : now < next_attempt_) return condition_;
-        if (is_sealed) unseal = words_.front().unseal;
+void Core::unseal(Unseal unseal, std::function<void(const Result<void>&)> reply) {
+    take({false, std::move(unseal.reason), std::move(reply)});
+}
+
+void Core::rotate_keys(std::string reason, std::function<void(const Result<void>&)> reply) {
+    take({true, std::move(reason), std::move(reply)});
+}
+
+Result<void> Core::opened() { return ledger_ ? Result<void>{success()} : reopen({}); }
+
+// A token or store may be back at any moment; what is sealed waits for the word of people.
+Result<void> Core::reopen(const Opening& opening) {
+    if (auto closed = condition(); !opening.unseal && !opening.keys) {
+        const bool is_sealed = !closed && closed.error().code == Errc::sealed;
+        if (is_sealed || std::chrono::steady_clock::now() < next_attempt_) return closed;
     }
-    auto ledger = open_(unseal);
+    ledger_.reset();
+    auto ledger = open_(opening);
     {
         const std::lock_guard guard{lock_};
         condition_ = ledger ? Result<void>{success()} : Result<void>{ledger.error()};
@@ -87,30 +95,56 @@ Result<void> Core::opened() {
         return ledger.error();
     }
     ledger_ = std::move(ledger.value());
-    last_head_ = next_check_ = std::chrono::steady_clock::now();
+    last_head_ = next_check_ = next_reseal_ = std::chrono::steady_clock::now();
     note("ledger-open", {{"records", std::to_string(ledger_->size())}, {"epoch", std::to_string(ledger_->epoch())}});
     return success();
 }
 
 // Whoever gave the word hears what came of it.
-void Core::let_go_on() {
+void Core::hear_words() {
     for (;;) {
         Word word;
         {
             const std::lock_guard guard{lock_};
-            if (words_.empty()) return;
-            if (!condition_ && condition_.error().code != Errc::sealed) return;  // away: it waits
-        }
-        const bool was_open = ledger_ != nullptr;
-        const auto outcome = was_open ? Result<void>{Error{Errc::out_of_order, "the state is not sealed"}} : opened();
-        {
-            const std::lock_guard guard{lock_};
+            if (words_.empty() || lost_) return;
             word = std::move(words_.front());
             words_.pop_front();
         }
-        word.reply(outcome);
-        if (lost_) return;
+        const auto closed = ledger_ ? Result<void>{success()} : condition();
+        const bool is_sealed = !closed && closed.error().code == Errc::sealed;
+        if (word.rotate) word.reply(ledger_ ? rotate(word.reason) : closed);
+        else if (is_sealed) word.reply(reopen({Unseal{word.reason}, {}}));
+        else word.reply(ledger_ ? Error{Errc::out_of_order, "the state is not sealed"} : closed.error());
     }
+}
+
+Result<void> Core::rotate(const std::string& reason) {
+    QSCD_TRY(auto cell_key, ledger_->custody().make_cell_key());
+    QSCD_TRY(auto pin_key, ledger_->custody().make_pin_key());
+    ledger_->record({Event::key_rotated,
+                     "bootstrap",
+                     std::nullopt,
+                     "ok",
+                     {{"cell_key", cell_key.hex()}, {"pin_key", pin_key.hex()}, {"reason", reason}}});
+    if (const auto committed = ledger_->commit(); !committed) {
+        if (ends_this_owner(committed.error())) lose(committed.error());
+        return committed;
+    }
+    auto taken = reopen({{}, NewKeys{cell_key, pin_key}});
+    // Half way; what is under way must not meet a ledger that took it for lost.
+    if (!taken && !lost_) lose({Errc::store_away, "a rotation ended half way: " + describe(taken.error())});
+    return taken;
+}
+
+// A few cells at a time, also under load.
+void Core::reseal() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!ledger_ || lost_ || now < next_reseal_) return;
+    const auto done = ledger_->reseal_some(cells_a_step);
+    const auto committed = done && !done.value() ? ledger_->commit() : Result<void>{success()};
+    for (const auto& outcome : {done ? Result<void>{success()} : Result<void>{done.error()}, committed})
+        if (!outcome && ends_this_owner(outcome.error())) return lose(outcome.error());
+    next_reseal_ = now + (done && done.value() ? std::chrono::milliseconds{check_pause} : check_step);
 }
 
 // One page at a time, when nobody waits.
@@ -138,7 +172,7 @@ void Core::loop() {
         words.swap(words_);
     }
     for (auto& each : late) each.refused(ended);
-    for (auto& each : words) each.reply(ended);
+    for (const auto& each : words) each.reply(ended);
 }
 
 void Core::lose(const Error& error) {
@@ -157,23 +191,24 @@ void Core::serve() {
         bool last = false;
         {
             std::unique_lock guard{lock_};
-            const auto until = ledger_ ? std::min(last_head_ + silence, next_check_)
+            const auto until = ledger_ ? std::min({last_head_ + silence, next_check_, next_reseal_})
                                        : std::chrono::steady_clock::now() + retry_pause;
             arrived_.wait_until(guard, until, [&] { return stopping_ || !inbox_.empty() || !words_.empty(); });
             steps.swap(inbox_);
             last = stopping_;
         }
-        let_go_on();
+        hear_words();
         if (lost_) return;
         const bool idle = steps.empty();
         run(std::move(steps));
         if (last) return;
         if (idle) check_records();
+        reseal();
         if (ledger_ && !lost_ &&
             std::chrono::steady_clock::now() >= last_head_ + silence) {  // also while only questions come
             last_head_ = std::chrono::steady_clock::now();
             if (const auto closed = ledger_->commit();
-                !closed && (closed.error().code == Errc::store_away || closed.error().code == Errc::fenced))
+                !closed && ends_this_owner(closed.error()))
                 return lose(closed.error());
         }
     }
@@ -195,7 +230,7 @@ void Core::settle() {
         const auto committed = dirty ? ledger_->commit() : Result<void>{success()};
         if (dirty && committed) last_head_ = std::chrono::steady_clock::now();
         for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
-        if (!committed && (committed.error().code == Errc::store_away || committed.error().code == Errc::fenced)) {
+        if (!committed && ends_this_owner(committed.error())) {
             while (!after_.empty())  // whoever still waits hears it, too
                 for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
             ledger_->discard();

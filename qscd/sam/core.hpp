@@ -12,12 +12,18 @@
 
 namespace qscd::sam {
 
+// Why the state is taken over once more than at the start of the process.
+struct Opening {
+    std::optional<Unseal> unseal = {};
+    std::optional<NewKeys> keys = {};  // a rotation: this process goes on with what it has under way
+};
+
 class Core {
 public:
     using Step = std::function<void(Ledger&)>;
     using Refusal = std::function<void(const Error&)>;
     // Takes the state over and commits the start.
-    using OpenLedger = std::function<Result<std::unique_ptr<Ledger>>(const std::optional<Unseal>&)>;
+    using OpenLedger = std::function<Result<std::unique_ptr<Ledger>>(const Opening&)>;
 
     // `fatal` runs when the store's state is not known any more (Errc::store_away) or another owner has it (Errc::fenced):
     // the process must end. After the first its next start reads what is true; after the second it does not come back by
@@ -31,6 +37,10 @@ public:
     // A sealed state goes on by the word of people, which is recorded; answers what came of it, on the core's thread.
     // Errc::out_of_order when it is not sealed.
     void unseal(Unseal unseal, std::function<void(const Result<void>&)> reply);
+
+    // New infrastructure keys between two batches, with a new epoch; cells are sealed anew in the background, and the old
+    // keys destroyed when nothing hangs on them [QSCD-19]. Who waits meanwhile is served afterwards.
+    void rotate_keys(std::string reason, std::function<void(const Result<void>&)> reply);
 
     // `refused` runs instead of `step` while the ledger cannot be opened, and after the end.
     void post(Step step, Refusal refused);
@@ -50,24 +60,29 @@ private:
     void run(std::deque<Waiting> steps);
     void settle();
     Result<void> opened();
-    void let_go_on();
+    Result<void> reopen(const Opening& opening);
+    void hear_words();
+    Result<void> rotate(const std::string& reason);
     void check_records();
+    void reseal();
     void lose(const Error& error);
 
     OpenLedger open_;
     Refusal fatal_;
     std::unique_ptr<Ledger> ledger_;
-    std::chrono::steady_clock::time_point next_attempt_{}, last_head_{}, next_check_{};
+    std::chrono::steady_clock::time_point next_attempt_{}, last_head_{}, next_check_{}, next_reseal_{};
     std::vector<std::function<void(Ledger&, const Result<void>&)>> after_;
 
     mutable std::mutex lock_;
     std::condition_variable arrived_;
     std::deque<Waiting> inbox_;
-    struct Word {
-        Unseal unseal;
+    struct Word {  // of people
+        bool rotate;
+        std::string reason;
         std::function<void(const Result<void>&)> reply;
     };
     std::deque<Word> words_;
+    void take(Word word);
     Result<void> condition_ = Error{Errc::token_away, "not opened yet"};
     bool stopping_ = false, ended_ = false, lost_ = false;
     std::thread thread_;

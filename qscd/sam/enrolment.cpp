@@ -4,6 +4,7 @@
 
 #include "authn/pin.hpp"
 #include "authn/totp.hpp"
+#include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "protocol/message.hpp"
@@ -272,8 +273,10 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
         makers_.emplace(id, [this, id, cka_id, kind, again, reply] {  // generating RSA takes up to seconds
             auto& token = sam_.signer_token;
             const auto clean = again ? token.destroy(cka_id) : success();
+            crash_point("samd.key.before-generate");
             auto key = std::make_shared<Result<hsm::GeneratedKey>>(clean ? token.generate(kind, cka_id, cka_id.hex())
                                                                          : Result<hsm::GeneratedKey>{clean.error()});
+            crash_point("samd.key.after-generate");
             sam_.core->post([this, id, key, reply](Ledger& after) { record_key(after, id, std::move(*key), reply); },
                             [reply](const Error& error) { reply(error); });
         });

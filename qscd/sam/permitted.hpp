@@ -32,6 +32,7 @@ inline constexpr std::array rules{
     Rule{pb::SamRequest::kReadLog, "bootstrap"},
     Rule{pb::SamRequest::kReadHeads, "bootstrap"},
     Rule{pb::SamRequest::kUnseal, "bootstrap"},
+    Rule{pb::SamRequest::kRotateKeys, "bootstrap"},
     Rule{pb::SamRequest::kHealth, "bootstrap"},
 };
 constexpr bool permitted(pb::SamRequest::RequestCase request, std::string_view role) {

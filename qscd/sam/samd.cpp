@@ -39,7 +39,7 @@ Result<IssuingCas> issuers(const policy::Deployment& deployment) {
 
 // Before anything from outside is read. What is missing is said here, in health, and may be a reason not to start.
 Result<void> confine(const policy::Deployment& deployment) {
-    if (const auto filtered = process::filter_calls({.dials_store = false}); !filtered)
+    if (const auto filtered = process::filter_calls({.dials_store = deployment.servers.contains("samd")}); !filtered)
         note(Level::alarm, "no-system-call-filter", {{"reason", describe(filtered.error())}});
     std::string missing;
     for (const auto& each : process::confinement().missing()) missing += (missing.empty() ? "" : ", ") + each;
@@ -68,7 +68,8 @@ public:
         const auto& label = deployment.signer_tokens.front();
         QSCD_TRY(auto signer_pin, deployment.token_pin(label));
         QSCD_TRY(auto signer_token, hsm::Token::open(module, label, std::move(signer_pin), deployment.signing_threads));
-        QSCD_TRY(auto database, store::Database::open(deployment.database("samd")));
+        QSCD_TRY(const auto where, deployment.database("samd"));
+        QSCD_TRY(auto database, store::Database::open(where));
         if (rules.has_trial()) note(Level::warning, "trial-policy", {{"meaning", "factors in clear are accepted"}});
         return std::unique_ptr<process::Daemon>{new Samd{std::move(deployment), std::move(rules), std::move(keys),
                                                          std::move(authorities), std::move(sam_token),
@@ -110,7 +111,7 @@ private:
               service_.handle(role, request, responder);
           }) {
         core_ = std::make_unique<Core>(
-            [this](const std::optional<Unseal>& unseal) { return open(unseal); },
+            [this](const Opening& opening) { return open(opening); },
             [](const Error& error) {
                 const bool fenced = error.code == Errc::fenced;
                 note(Level::alarm, fenced ? "fenced" : "store-is-lost", {{"reason", describe(error)}});
@@ -122,9 +123,9 @@ private:
     }
 
     // On the core's thread.
-    Result<std::unique_ptr<Ledger>> open(const std::optional<Unseal>& unseal) {
+    Result<std::unique_ptr<Ledger>> open(const Opening& opening) {
         QSCD_TRY(keys_, ModuleKeys::unlock(*sam_token_));
-        return service_.take_over(state_, *keys_, unseal);
+        return service_.take_over(state_, *keys_, opening);
     }
 
     policy::Deployment deployment_;

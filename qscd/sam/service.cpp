@@ -283,7 +283,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 pb::SamHealthReport out;
                 out.set_tokens(sam_.signer_token.reachable() && sam_.own_token.reachable() &&
                                (condition || condition.error().code != Errc::token_away));
-                out.set_store(condition || condition.error().code != Errc::store_away);
+                out.set_store(condition || (condition.error().code != Errc::store_away && condition.error().code != Errc::sealed));
                 if (!condition) out.set_detail(describe(condition.error()));
                 out.set_log_size(size);
                 for (auto& each : process::confinement().missing()) out.add_missing(std::move(each));
@@ -301,22 +301,32 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 else responder.fail(done.error());
             });
         }
+        case pb::SamRequest::kRotateKeys: {
+            const auto& reason = message->rotate_keys().reason();
+            if (reason.empty() || reason.size() > longest_reason) return responder.fail(invalid("reason"));
+            return sam_.core->rotate_keys(reason, [responder](const Result<void>& done) {
+                if (done) responder.answer(pb::Done{});
+                else responder.fail(done.error());
+            });
+        }
         case pb::SamRequest::REQUEST_NOT_SET: break;
     }
     responder.fail({Errc::parameter_missing, "no request"});
 }
 
 Result<std::unique_ptr<Ledger>> Service::take_over(StateStore& store, Custody& custody,
-                                                   const std::optional<Unseal>& unseal) {
+                                                   const Opening& opening) {
     // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
     if (sam_.policy.has_trial() && !custody.genesis().trial())
         return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
-    auto taken = Ledger::open(store, custody, sam_.clock, {unseal, {{"policy", sam_.policy.version().hex()}}});
+    auto taken = Ledger::open(store, custody, sam_.clock, 
+                              {opening.unseal, opening.keys, {{"policy", sam_.policy.version().hex()}}});
     if (!taken) return taken;
     auto& ledger = *taken.value();
-    // An intent without a result: its outcome is not known, and its occurrences stay used.
+    // An intent without a result: its outcome is not known, and its occurrences stay used. A rotation leaves them open:
+    // whoever works on them goes on.
     for (const auto& [seq, intent] : std::map{ledger.open_intents()}) {
-        if (intent.key()) continue;
+        if (intent.key() || opening.keys) continue;
         const auto id = *CredentialId::from(view_of(intent.credential()));
         ledger.record({Event::sign_unknown,
                        "samd",

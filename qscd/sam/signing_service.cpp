@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include "base/crash_point.hpp"
 #include "qscd/sam/flow_ring.hpp"
 
 namespace qscd::sam {
@@ -55,9 +56,8 @@ void SigningService::drive(Ledger& ledger, const std::shared_ptr<Job>& job, Stim
     }
     if (auto* permission = std::get_if<EnterModule>(&next)) return enter(ledger, job, std::move(*permission));
     if (std::holds_alternative<Commit>(next))
-        sam_.core->after_commit([this, job](Ledger& after, const Result<void>& committed) {
-            drive(after, job, Committed{committed});
-        });
+        sam_.core->after_commit(
+            [this, job](Ledger& after, const Result<void>& committed) { drive(after, job, Committed{committed}); });
 }
 
 void SigningService::enter(Ledger& ledger, const std::shared_ptr<Job>& job, EnterModule permission) {
@@ -74,10 +74,12 @@ void SigningService::enter(Ledger& ledger, const std::shared_ptr<Job>& job, Ente
     const auto hashes = permission.activation.hashes();
     const auto activation = std::make_shared<Activation>(std::move(permission.activation));
     const std::shared_ptr<EVP_PKEY> public_key{std::move(certified.value())};
+    crash_point("samd.sign.before-c-sign");
     sam_.signer_token.sign_all(
         key, scheme, hashes,
         [this, &core = *sam_.core, job, activation, public_key, scheme](  // `this` is for the core alone
             std::vector<hsm::Token::Outcome> outcomes) {
+            crash_point("samd.sign.after-c-sign");
             std::vector<ModuleOutcome> came;
             for (auto& outcome : outcomes) came.push_back({std::move(outcome.signature), outcome.entered});
             const auto good = [&](const DtbsR& hash, ByteView signature) {

@@ -66,7 +66,8 @@ Result<void> AuthorisationFlow::admissible(const cell::Credential& cell, bool lo
 auto AuthorisationFlow::spend(Cells cells, const GivenForFactors& given) -> DecisionType {
     const auto& client = request_->client;
     const auto now = given.now;
-    if (const auto limit = given.limits.ask(client, now)) return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
+    if (const auto limit = given.limits.ask(client, now))
+        return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
     auto found = active_credential(std::move(cells.credential));
     if (!found) return refuse(asked, found.error(), {}, failed_check(given.limits, client, now));
     auto& cell = found.value();
@@ -122,8 +123,8 @@ auto AuthorisationFlow::ask_module(const Committed& committed, Cells cells, cons
     const auto salt = authn::PinSalt::from(view_of(cell.pin_salt()));
     const auto policy_version = Sha256Digest::from(view_of(cell.pin_policy()));
     if (!salt || !policy_version) return refuse(asked, {Errc::internal, "the cell has no PIN"});
-    auto input = (pin ? pin : stand_in).value().verifier_input(key.bytes(), request_->credential, *salt,
-                                                               *policy_version);
+    auto input =
+        (pin ? pin : stand_in).value().verifier_input(key.bytes(), request_->credential, *salt, *policy_version);
     pin_evaluated_ = code_right_ && pin;
     if (!pin_evaluated_) input = SecretBytes{ByteView{Bytes(input.size())}};
     phase_ = Phase::pin_in_module;

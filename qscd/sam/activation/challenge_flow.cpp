@@ -33,7 +33,8 @@ Result<void> ChallengeFlow::admissible(const cell::Credential& cell, const polic
 auto ChallengeFlow::open(Cells cells, const GivenForFactors& given) -> DecisionType {
     const auto& client = request_->client;
     const auto now = given.now;
-    if (const auto limit = given.limits.ask(client, now)) return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
+    if (const auto limit = given.limits.ask(client, now))
+        return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
     auto found = active_credential(std::move(cells.credential));
     if (!found) return refuse(asked, found.error(), {}, failed_check(given.limits, client, now));
     auto& cell = found.value();

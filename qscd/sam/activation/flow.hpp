@@ -74,9 +74,9 @@ struct GivenForFactors : Given {
     const policy::Policy& policy;
     const ProcessKey& process_key;
     const Random& random;
-    Limits& limits;               // asked before anything is spent, told about every failed check
-    CkaId pin_key;                // of cells that name none
-    TimePoint steps_spent = {};   // whatever app code could be accepted up to this time is spent, whatever its cell says
+    Limits& limits;              // asked before anything is spent, told about every failed check
+    CkaId pin_key;               // of cells that name none
+    TimePoint steps_spent = {};  // whatever app code could be accepted up to this time is spent, whatever its cell says
 };
 
 // ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,10 +168,14 @@ protected:
         return {.next = Answer<T>{std::move(answer)}};
     }
     // On the record, and answered once that is durable [AUD-01]. `why` is for the sealed field.
-    DecisionType refuse(std::string_view asked, Error error, std::string_view why = {}, std::vector<Alarm> alarms = {}) {
+    DecisionType refuse(std::string_view asked, Error error, std::string_view why = {},
+                        std::vector<Alarm> alarms = {}) {
         DecisionType decision{.alarms = std::move(alarms)};
-        decision.records.push_back({Event::refused, request_->client.text(), request_->credential,
-                                    std::string{name_of(error.code)}, {{"request", std::string{asked}}},
+        decision.records.push_back({Event::refused,
+                                    request_->client.text(),
+                                    request_->credential,
+                                    std::string{name_of(error.code)},
+                                    {{"request", std::string{asked}}},
                                     std::string{why}});
         return answer_later(std::move(decision), std::move(error));
     }

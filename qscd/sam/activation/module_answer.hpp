@@ -26,7 +26,7 @@ public:
     static ModuleAnswer check(Activation activation, std::vector<ModuleOutcome> outcomes, const Verifies& verifies);
 
     const Activation& activation() const { return activation_; }
-    bool verified() const { return verified_; }                       // all that came back
+    bool verified() const { return verified_; }                      // all that came back
     const SignatureList& signatures() const { return signatures_; }  // up to the failure
     const std::optional<Error>& failure() const { return failure_; }
     // The first so many occurrences count as used.

@@ -13,15 +13,15 @@ namespace qscd::sam {
 enum class Flow : std::uint8_t { challenge, authorisation, signing };
 
 enum class Phase : std::uint8_t {
-    asked,               // nothing was looked at yet
-    challenge_staged,    // an open challenge is in the cell, and must be durable before its code leaves
-    code_sending,        // the message is with the messenger
-    factors_staged,      // the code is spent, and the PIN try with it when the code was right: this must be durable first
-    pin_in_module,       // the module computes the PIN's HMAC, or one of nothing
-    intent_staged,       // the occurrences are used up, and the intent must be durable before the module is asked
-    in_module,           // the module may sign
-    result_staged,       // the result must be durable before a signature is released
-    unrecorded,          // it could not be made durable: answered so; what happened goes on record when it can
+    asked,             // nothing was looked at yet
+    challenge_staged,  // an open challenge is in the cell, and must be durable before its code leaves
+    code_sending,      // the message is with the messenger
+    factors_staged,    // the code is spent, and the PIN try with it when the code was right: this must be durable first
+    pin_in_module,     // the module computes the PIN's HMAC, or one of nothing
+    intent_staged,     // the occurrences are used up, and the intent must be durable before the module is asked
+    in_module,         // the module may sign
+    result_staged,     // the result must be durable before a signature is released
+    unrecorded,        // it could not be made durable: answered so; what happened goes on record when it can
     late_result_staged,  // on its way there
     answer_staged,       // the answer is decided, and its records must be durable before it is given
     ended,
@@ -59,37 +59,34 @@ struct PhaseRow {
     Reads reads;
     PhaseSet leads_to;
 };
-inline constexpr std::array phase_rows{
-    // A code is drawn for frozen hashes; durable; then it leaves.
-    PhaseRow{Flow::challenge, Phase::asked, StimulusKind::begin, Reads::credential_and_device,
-             {Phase::challenge_staged, Phase::answer_staged}},
-    PhaseRow{Flow::challenge, Phase::challenge_staged, StimulusKind::committed, Reads::nothing,
-             {Phase::code_sending, Phase::ended}},
-    PhaseRow{Flow::challenge, Phase::code_sending, StimulusKind::sent, Reads::nothing, {Phase::ended}},
-    PhaseRow{Flow::challenge, Phase::answer_staged, StimulusKind::committed, Reads::nothing, {Phase::ended}},
+inline constexpr auto phase_rows = [] {
+    using enum Flow;
+    using enum Phase;
+    using enum StimulusKind;
+    using enum Reads;
+    return std::array{
+        // A code is drawn for frozen hashes; durable; then it leaves.
+        PhaseRow{challenge, asked, begin, credential_and_device, {challenge_staged, answer_staged}},
+        PhaseRow{challenge, challenge_staged, committed, nothing, {code_sending, ended}},
+        PhaseRow{challenge, code_sending, sent, nothing, {ended}},
+        PhaseRow{challenge, answer_staged, committed, nothing, {ended}},
 
-    // [threat model 6.2] Steps 1 to 4; durable (5); 6; 7; durable; 8.
-    PhaseRow{Flow::authorisation, Phase::asked, StimulusKind::begin, Reads::credential_and_device,
-             {Phase::factors_staged, Phase::answer_staged}},
-    PhaseRow{Flow::authorisation, Phase::factors_staged, StimulusKind::committed, Reads::credential,
-             {Phase::pin_in_module, Phase::answer_staged, Phase::ended}},
-    PhaseRow{Flow::authorisation, Phase::pin_in_module, StimulusKind::pin_evaluated, Reads::credential,
-             {Phase::answer_staged}},
-    PhaseRow{Flow::authorisation, Phase::answer_staged, StimulusKind::committed, Reads::nothing, {Phase::ended}},
+        // [threat model 6.2] Steps 1 to 4; durable (5); 6; 7; durable; 8.
+        PhaseRow{authorisation, asked, begin, credential_and_device, {factors_staged, answer_staged}},
+        PhaseRow{authorisation, factors_staged, committed, credential, {pin_in_module, answer_staged, ended}},
+        PhaseRow{authorisation, pin_in_module, pin_evaluated, credential, {answer_staged}},
+        PhaseRow{authorisation, answer_staged, committed, nothing, {ended}},
 
-    // Intent; durable; C_Sign; result; durable; release.
-    PhaseRow{Flow::signing, Phase::asked, StimulusKind::begin, Reads::credential,
-             {Phase::intent_staged, Phase::answer_staged}},
-    PhaseRow{Flow::signing, Phase::intent_staged, StimulusKind::committed, Reads::nothing,
-             {Phase::in_module, Phase::ended}},
-    PhaseRow{Flow::signing, Phase::in_module, StimulusKind::module_answered, Reads::credential, {Phase::result_staged}},
-    PhaseRow{Flow::signing, Phase::result_staged, StimulusKind::committed, Reads::nothing,
-             {Phase::ended, Phase::unrecorded}},
-    PhaseRow{Flow::signing, Phase::unrecorded, StimulusKind::try_again, Reads::credential, {Phase::late_result_staged}},
-    PhaseRow{Flow::signing, Phase::late_result_staged, StimulusKind::committed, Reads::nothing,
-             {Phase::ended, Phase::unrecorded}},
-    PhaseRow{Flow::signing, Phase::answer_staged, StimulusKind::committed, Reads::nothing, {Phase::ended}},
-};
+        // Intent; durable; C_Sign; result; durable; release.
+        PhaseRow{signing, asked, begin, credential, {intent_staged, answer_staged}},
+        PhaseRow{signing, intent_staged, committed, nothing, {in_module, ended}},
+        PhaseRow{signing, in_module, module_answered, credential, {result_staged}},
+        PhaseRow{signing, result_staged, committed, nothing, {ended, unrecorded}},
+        PhaseRow{signing, unrecorded, try_again, credential, {late_result_staged}},
+        PhaseRow{signing, late_result_staged, committed, nothing, {ended, unrecorded}},
+        PhaseRow{signing, answer_staged, committed, nothing, {ended}},
+    };
+}();
 
 // Null: not permitted.
 constexpr const PhaseRow* row_of(Flow flow, Phase phase, StimulusKind stimulus) {
@@ -134,7 +131,8 @@ static_assert(reachable(Flow::signing, Phase::in_module) && !reachable(Flow::cha
 static_assert(!reachable(Flow::signing, Phase::in_module, {Phase::intent_staged}));
 static_assert(!reachable(Flow::authorisation, Phase::pin_in_module, {Phase::factors_staged}));
 // A signature was asked for, so its result is staged before the flow can end [AUD-03].
-static_assert(row_of(Flow::signing, Phase::in_module, StimulusKind::module_answered)->leads_to.has(Phase::result_staged));
+static_assert(
+    row_of(Flow::signing, Phase::in_module, StimulusKind::module_answered)->leads_to.has(Phase::result_staged));
 static_assert(!row_of(Flow::signing, Phase::in_module, StimulusKind::module_answered)->leads_to.has(Phase::ended));
 // Nobody is answered before a commit; the one other way out is what became of a message whose challenge was committed.
 static_assert(std::ranges::all_of(phase_rows, [](const PhaseRow& row) {

@@ -63,12 +63,12 @@ auto SigningFlow::intend(Cells cells, const Given& given) -> DecisionType {
     intent_ = given.next_seq;
     permission_.emplace(std::move(activation.value()), *key, bytes_of(cell.public_key()));
     DecisionType decision;
-    decision.records.push_back({Event::sign_intent,
-                                request_->client.text(),
-                                request_->credential,
-                                "ok",
-                                {{"hashes", std::to_string(request_->hashes.size())},
-                                 {"hash_set", hash_set_of(request_->hashes).hex()}}});
+    decision.records.push_back(
+        {Event::sign_intent,
+         request_->client.text(),
+         request_->credential,
+         "ok",
+         {{"hashes", std::to_string(request_->hashes.size())}, {"hash_set", hash_set_of(request_->hashes).hex()}}});
     decision.cells.emplace_back(std::move(cell));
     return staged(Phase::intent_staged, std::move(decision));
 }
@@ -82,7 +82,8 @@ auto SigningFlow::enter(const Committed& committed) -> DecisionType {
 // What became of it, noted in the cell; the answer that will be given once that is durable.
 Result<SignatureList> SigningFlow::settle(cell::Credential& cell, Event& event, std::vector<Alarm>& alarms) const {
     auto* answer = answer_to(cell, module_->activation().sad(), request_->idempotency_key);
-    if (!module_->verified()) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
+    if (!module_
+             ->verified()) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
         cell.set_state(cell::Credential::DISABLED);
         if (answer != nullptr) answer->set_done(true);
         event = Event::signature_bad;

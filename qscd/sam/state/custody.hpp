@@ -33,6 +33,7 @@ public:
     // New ones beside the old, for a rotation; and the end of one that nothing hangs on any more.
     virtual Result<CkaId> make_cell_key() = 0;
     virtual Result<CkaId> make_pin_key() = 0;
+    virtual Result<std::vector<CkaId>> keys_beside(const CkaId& cell_key, const CkaId& pin_key) = 0;  // the old ones
     virtual Result<void> destroy_key(const CkaId& key) = 0;
 
     // The anchor objects that are whole, in no order; damaged ones are left out.

@@ -39,7 +39,7 @@ Ledger::Ledger(StateStore& store, Custody& custody, const Clock& clock, Takeover
 
 Result<std::unique_ptr<Ledger>> Ledger::open(StateStore& store, Custody& custody, const Clock& clock,
                                              Beginning beginning) {
-    QSCD_TRY(auto takeover, take_over(custody, store, clock.now(), beginning.unseal));
+    QSCD_TRY(auto takeover, take_over(custody, store, clock.now(), beginning.unseal, beginning.keys));
     const auto accepted = takeover.accepted;
     const auto overridden = takeover.overridden;
     const bool unclean = takeover.unclean;
@@ -74,19 +74,36 @@ Result<std::unique_ptr<Ledger>> Ledger::open(StateStore& store, Custody& custody
     return out;
 }
 
-Result<SealContext> Ledger::context(std::uint64_t epoch) {
-    auto known = cell_keys_.find(epoch);
-    if (known == cell_keys_.end()) {
-        auto key = CkaId::from(view_of(start_.cell_key()));
-        if (epoch != start_.epoch()) {
-            QSCD_TRY(auto start, epoch_start(custody_, store_, epoch));
-            key = CkaId::from(view_of(start.cell_key()));
-        }
-        if (!key) return Error{Errc::internal, "epoch " + std::to_string(epoch) + " names no K_cell"};
-        known = cell_keys_.emplace(epoch, *key).first;
+Result<CkaId> Ledger::cell_key_of(std::uint64_t epoch) {
+    if (const auto known = cell_keys_.find(epoch); known != cell_keys_.end()) return known->second;
+    auto key = CkaId::from(view_of(start_.cell_key()));
+    if (epoch != start_.epoch()) {
+        QSCD_TRY(auto start, epoch_start(custody_, store_, epoch));
+        key = CkaId::from(view_of(start.cell_key()));
     }
-    QSCD_TRY(const auto* data_key, custody_.data_key(known->second));
+    if (!key) return Error{Errc::internal, "epoch " + std::to_string(epoch) + " names no K_cell"};
+    cell_keys_.emplace(epoch, *key);
+    return *key;
+}
+
+Result<SealContext> Ledger::context(std::uint64_t epoch) {
+    QSCD_TRY(auto key, cell_key_of(epoch));
+    QSCD_TRY(const auto* data_key, custody_.data_key(key));
     return SealContext{*data_key, custody_.genesis_digest(), epoch};
+}
+
+Result<SecretBytes> Ledger::unsealed(std::size_t index, const SealedBlob& blob) {
+    const auto& leaf = leaves_[index];
+    const auto changed = [&] {
+        note(Level::alarm, "cell-was-changed-in-the-store", {{"cell", leaf.id.hex()}});
+        return Error{Errc::internal, "a cell is not the one that the head speaks of"};
+    };
+    if (sha256(blob.sealed) != leaf.digest) return changed();
+    const auto sealed_in = context(blob.epoch);  // the epoch stands beside the blob: no more than a hint to its key
+    if (!sealed_in) return sealed_in.error().code == Errc::token_away ? sealed_in.error() : changed();
+    auto plain = unseal(sealed_in.value(), name_of(leaf.kind, leaf.id, index, leaf.version), blob.sealed);
+    if (!plain) return changed();
+    return plain;
 }
 
 Result<const SecretBytes*> Ledger::plain_of(const CellKey& key) {
@@ -94,14 +111,8 @@ Result<const SecretBytes*> Ledger::plain_of(const CellKey& key) {
     const auto index = index_.find(key.kind, key.id);
     if (!index) return nullptr;
     if (const auto cached = cache_.find(key); cached != cache_.end()) return &cached->second;
-    const auto& leaf = leaves_[*index];
     QSCD_TRY(auto blob, store_.blob(*index));
-    if (!blob || sha256(blob->sealed) != leaf.digest) {
-        note(Level::alarm, "cell-was-changed-in-the-store", {{"cell", key.id.hex()}});
-        return Error{Errc::internal, "a cell is not the one that the head speaks of"};
-    }
-    QSCD_TRY(auto sealed_in, context(blob->epoch));
-    QSCD_TRY(auto plain, unseal(sealed_in, name_of(key.kind, key.id, *index, leaf.version), blob->sealed));
+    QSCD_TRY(auto plain, unsealed(*index, blob.value_or(SealedBlob{})));
     return &cache_.emplace(key, std::move(plain)).first->second;
 }
 
@@ -182,6 +193,12 @@ Result<void> Ledger::touch_named_credentials() {
 }
 
 Result<void> Ledger::commit() {
+    auto committed = cut_batch();
+    if (!committed) resealing_.reset();  // what it staged is gone: it begins anew
+    return committed;
+}
+
+Result<void> Ledger::cut_batch() {
     const auto now = clock_.now();
     if (auto touched = touch_named_credentials(); !touched) {
         discard();
@@ -360,6 +377,46 @@ Result<bool> Ledger::check_some_records(std::size_t count) {
     }
     if (ended) check_.reset();
     return ended;
+}
+
+Result<bool> Ledger::reseal_some(std::size_t count) {
+    const auto current = *CkaId::from(view_of(start_.cell_key()));
+    if (!resealing_) {
+        QSCD_TRY(auto old_keys, custody_.keys_beside(current, pin_key()));
+        if (old_keys.empty()) return true;
+        resealing_ = Resealing{std::move(old_keys), {}, 0};
+    }
+    auto& pass = *resealing_;
+    for (; count > 0 && pass.next < leaves_.size(); --count, ++pass.next) {
+        const auto& leaf = leaves_[pass.next];
+        QSCD_TRY(auto blob, store_.blob(pass.next));
+        if (!blob) blob = SealedBlob{};
+        QSCD_TRY(auto key, cell_key_of(blob->epoch));
+        const bool is_old = key != current;
+        if (!is_old && leaf.kind != CellKind::credential) continue;
+        auto plain = unsealed(pass.next, *blob);
+        if (!plain) {  // its keys must stay: somebody may yet bring the cell back
+            pass.in_use.insert(key);
+            continue;
+        }
+        if (leaf.kind == CellKind::credential) {
+            QSCD_TRY(auto cell, protocol::decode<cell::Credential>(plain.value().reveal()));
+            if (const auto pin = CkaId::from(view_of(cell.pin_key()))) pass.in_use.insert(*pin);
+        }
+        const CellKey name{leaf.kind, leaf.id};
+        if (!is_old || staged_.contains(name)) continue;
+        staged_.emplace(name, staged_order_.size());
+        staged_order_.push_back({name, std::move(plain.value())});
+    }
+    if (pass.next < leaves_.size() || !staged_order_.empty()) return false;
+    for (const auto& key : pass.old_keys) {
+        if (pass.in_use.contains(key)) continue;
+        record({Event::key_destroyed, "samd", std::nullopt, "ok", {{"cka_id", key.hex()}}});
+        QSCD_TRY(commit());
+        QSCD_TRY(custody_.destroy_key(key));
+    }
+    resealing_.reset();
+    return true;
 }
 
 }  // namespace qscd::sam

@@ -4,6 +4,7 @@
 // anchor. Thread rules: the core's thread alone.
 #pragma once
 
+#include <set>
 #include <unordered_map>
 
 #include "qscd/sam/cells/cell.pb.h"
@@ -16,6 +17,7 @@ namespace qscd::sam {
 // How an owner begins: `fields` go into the record of the start.
 struct Beginning {
     std::optional<Unseal> unseal = {};
+    std::optional<NewKeys> keys = {};
     Fields fields = {};
 };
 
@@ -65,6 +67,10 @@ public:
     // ones is found while nobody reads them [AUD-07]. True when a pass has just ended. Errc::sealed: they differ.
     Result<bool> check_some_records(std::size_t count);
 
+    // Seals the next cells that an older K_cell sealed, from the first one on; the caller commits. When a pass ends, old
+    // keys that nothing hangs on any more are destroyed, on record. True when there is nothing more to do. [QSCD-19]
+    Result<bool> reseal_some(std::size_t count);
+
 private:
     struct CellKey {
         CellKind kind;
@@ -81,6 +87,7 @@ private:
         SecretBytes plain;
     };
     Ledger(StateStore& store, Custody& custody, const Clock& clock, Takeover takeover);
+    Result<void> cut_batch();
     template <class Cell, class Id>
     Result<std::optional<Cell>> read(CellKind kind, const Id& id);
     template <class Cell>
@@ -88,6 +95,8 @@ private:
     Result<const SecretBytes*> plain_of(const CellKey& key);
     Result<void> touch_named_credentials();
     Result<SealContext> context(std::uint64_t epoch);
+    Result<CkaId> cell_key_of(std::uint64_t epoch);
+    Result<SecretBytes> unsealed(std::size_t index, const SealedBlob& blob);
 
     StateStore& store_;
     Custody& custody_;
@@ -119,6 +128,13 @@ private:
         Sha256Digest root;
     };
     std::optional<RecordCheck> check_;
+
+    struct Resealing {
+        std::vector<CkaId> old_keys;
+        std::set<CkaId> in_use;  // K_pins that verifiers hang on
+        std::size_t next = 0;
+    };
+    std::optional<Resealing> resealing_;
 };
 
 }  // namespace qscd::sam

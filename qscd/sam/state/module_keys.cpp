@@ -91,6 +91,15 @@ Result<CkaId> ModuleKeys::make_pin_key() {
     QSCD_TRY(auto key, token_.generate_hmac_key(random_fixed<CkaId>(), genesis::pin_key_label));
     return key->id();
 }
+Result<std::vector<CkaId>> ModuleKeys::keys_beside(const CkaId& cell_key, const CkaId& pin_key) {
+    std::vector<CkaId> out;
+    for (const auto* label : {genesis::cell_key_label, genesis::pin_key_label}) {
+        QSCD_TRY(auto found, token_.keys(label));
+        for (const auto& each : found)
+            if (each.id != cell_key && each.id != pin_key) out.push_back(each.id);
+    }
+    return out;
+}
 Result<void> ModuleKeys::destroy_key(const CkaId& key) {
     data_keys_.erase(key);
     pin_keys_.erase(key);

@@ -31,8 +31,9 @@ std::optional<pb::Anchor> newest(const std::vector<pb::Anchor>& anchors) {
 // One start: what it reads, in the order in which it reads.
 class Start {
 public:
-    Start(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal)
-        : custody_(custody), store_(store), now_(now), unseal_(unseal) {}
+    Start(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal,
+          const std::optional<NewKeys>& keys)
+        : custody_(custody), store_(store), now_(now), unseal_(unseal), keys_(keys) {}
 
     Result<Takeover> run() {
         QSCD_TRY(store_.prepare());
@@ -158,7 +159,8 @@ private:
                 closing_ = record.value().closing();
             } else if (record.value().has_closing()) {
                 break;
-            } else if (record.value().type() == name_of(Event::stopped)) {
+            } else if (record.value().type() == name_of(Event::stopped) ||
+                       record.value().type() == name_of(Event::key_rotated)) {
                 stopped_ = true;
             }
         }
@@ -210,6 +212,10 @@ private:
         start.set_anchored_size(anchor_.size());
         start.set_cell_key(last_epoch_.epoch() != 0 ? last_epoch_.cell_key() : custody_.genesis().cell_key());
         start.set_pin_key(last_epoch_.epoch() != 0 ? last_epoch_.pin_key() : custody_.genesis().pin_key());
+        if (keys_) {
+            start.set_cell_key(std::string{text_of(keys_->cell_key.bytes())});
+            start.set_pin_key(std::string{text_of(keys_->pin_key.bytes())});
+        }
         if (out_.accepted) {
             start.set_accepted_size(out_.accepted->size);
             start.set_accepted_head(digest_of(out_.accepted->text));
@@ -229,6 +235,7 @@ private:
     StateStore& store_;
     TimePoint now_;
     const std::optional<Unseal>& unseal_;
+    const std::optional<NewKeys>& keys_;
     Takeover out_;
     pb::Anchor anchor_;
     std::optional<log::Head> head_, anchored_;
@@ -252,9 +259,10 @@ Result<pb::EpochStart> epoch_start(const Custody& custody, StateStore& store, st
     return *start.value();
 }
 
-Result<Takeover> take_over(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal) {
+Result<Takeover> take_over(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal,
+                           const std::optional<NewKeys>& keys) {
     try {
-        return Start{custody, store, now, unseal}.run();
+        return Start{custody, store, now, unseal, keys}.run();
     } catch (const std::exception& error) {  // a column of another type, a number that is none
         return invalid(error.what());
     }

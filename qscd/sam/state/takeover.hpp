@@ -42,6 +42,11 @@ struct Unseal {
     std::string reason;
 };
 
+// Keys that the new epoch begins with: of a rotation within one process.
+struct NewKeys {
+    CkaId cell_key, pin_key;
+};
+
 struct Takeover {
     pb::EpochStart start;  // of the new epoch; to be attested and committed before anything is served
     std::optional<HeadRow> accepted;
@@ -54,7 +59,8 @@ struct Takeover {
 };
 
 // Errc::sealed with the reason's text; Errc::token_away, store_away. Without `unseal` nothing of seal_rows goes on.
-Result<Takeover> take_over(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal);
+Result<Takeover> take_over(Custody& custody, StateStore& store, TimePoint now, const std::optional<Unseal>& unseal,
+                           const std::optional<NewKeys>& keys = {});
 
 // The head key that an epoch's paper brings in. Errc::sealed when the paper does not verify.
 Result<pb::EpochStart> epoch_start(const Custody& custody, StateStore& store, std::uint64_t epoch);

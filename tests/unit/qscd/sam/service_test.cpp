@@ -195,9 +195,34 @@ TEST_F(ServiceTest, AStoreThatDoesNotMatchItsHeadServesNothing) {
         ASSERT_TRUE(store->execute("DELETE FROM log WHERE seq = 3"));
     }
     start();
-    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::store_away);
-    EXPECT_EQ(sign(credential, std::string(32, 's')).error().code, Errc::store_away);
-    EXPECT_EQ(begin(desk.sign(grant_for(boris()))).error().code, Errc::store_away);
+    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::sealed);
+    EXPECT_EQ(sign(credential, std::string(32, 's')).error().code, Errc::sealed);
+    EXPECT_EQ(begin(desk.sign(grant_for(boris()))).error().code, Errc::sealed);
+    EXPECT_EQ(unseal("please").error().code, Errc::sealed) << "people cannot let go on what was changed";
+}
+
+TEST_F(ServiceTest, SAM_23_ASealedStateGoesOnByTheWordOfPeopleAndItsPinsAreLocked) {
+    const auto credential = enrol(anna());
+    EXPECT_EQ(unseal("no need").error().code, Errc::out_of_order);
+    stop();
+    const auto store = tokens.folder / "samd.sqlite", copy = tokens.folder / "copy.sqlite";
+    std::filesystem::copy_file(store, copy);
+    start();
+    approved(credential);
+    stop();
+    std::filesystem::remove(store.string() + "-wal");
+    std::filesystem::rename(copy, store);
+    start();
+    next_step();
+    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::sealed);
+    EXPECT_FALSE(running->gateway.call<pb::SamHealthReport>(health_request()).value().store());
+    EXPECT_EQ(unseal("").error().code, Errc::parameter_invalid);
+    EXPECT_TRUE(unseal("restored from the backup of last night"));
+    EXPECT_EQ(field(records("unsealed").at(0), "reason"), "restored from the backup of last night");
+    clock.advance(90s);
+    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::credential_locked);
+    ASSERT_TRUE(set_disabled(credential, false)) << "an officer vouches for it";
+    EXPECT_TRUE(authorise(credential, {.code = code(credential)}));
 }
 
 TEST_F(ServiceTest, AUD_01_TheRecordBeginsWithTheGenesisAndTellsEachStart) {
@@ -304,16 +329,45 @@ TEST_F(CoreTest, WhatWaitsAtTheEndIsDoneAndDurable) {
     EXPECT_EQ(records("stopped").size(), 1u);
 }
 
-TEST_F(CoreTest, SAM_24_AnotherOwnersWriteEndsThisOne) {
+TEST_F(CoreTest, QSCD_19_KeysAreRotatedWhileSignersSignAndTheOldCellKeyIsDestroyed) {
+    const auto credential = enrol(anna()), other = enrol(boris());
+    std::atomic<bool> ended = false;
+    std::atomic<int> good = 0;
+    const auto sad = approved(credential, {"a", "b", "c", "d", "e"});
+    std::thread load{[&] {
+        for (const auto* document : {"a", "b", "c", "d", "e"}) good += sign(credential, sad, {document}) ? 1 : 0;
+        ended = true;
+    }};
+    EXPECT_TRUE(rotate_keys("yearly"));
+    load.join();
+    EXPECT_EQ(good, 5) << "whoever waited was served afterwards";
+    EXPECT_EQ(field(records("key-rotated").at(0), "reason"), "yearly");
+    EXPECT_EQ(records("sign-outcome-unknown").size(), 0u);
+    const auto cell_keys = [&] { return running->sam_token->keys("K_cell").value().size(); };
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (cell_keys() != 1 && std::chrono::steady_clock::now() < deadline)
+        EXPECT_FALSE(authorise(other, {.pin = "00000000", .code = wrong(code(other))})) << "under load";
+    EXPECT_EQ(cell_keys(), 1u);
+    EXPECT_EQ(running->sam_token->keys("K_pin").value().size(), 2u) << "a verifier still hangs on the old one";
+    EXPECT_FALSE(approved(credential).empty()) << "with the PIN it always had";
+    stop();
+    start();
+    EXPECT_FALSE(approved(credential).empty());
+}
+
+TEST_F(CoreTest, SAM_24_AnotherOwnerEndsThisOneForGood) {
     const auto credential = enrol(anna());
     in_store([&](Ledger& ledger) { ledger.record({Event::refused, "somebody else", credential.id}); });
     next_step();
-    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::store_away);
+    EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::fenced);
     EXPECT_FALSE(authorise(credential, {.code = code(credential)})) << "nothing more from this one";
     running->core->stop();
     EXPECT_TRUE(running->lost);
+    EXPECT_TRUE(running->fenced);
     stop();
     start();
+    EXPECT_FALSE(authorise(credential, {.code = code(credential)})) << "steps up to the takeover are spent";
+    clock.advance(90s);
     EXPECT_TRUE(authorise(credential, {.code = code(credential)})) << "the next start reads what is true";
 }
 

@@ -207,7 +207,7 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
     auto [ask, answer] = socket_pair();
     notifier.serve(std::move(answer), "samd");
     to_notifier.connect(std::move(ask));
-    core = std::make_unique<Core>([this](const std::optional<Unseal>& unseal) { return open_ledger(unseal); },
+    core = std::make_unique<Core>([this](const Opening& opening) { return open_ledger(opening); },
                                   [this](const Error& error) {
                                       fenced = error.code == Errc::fenced;
                                       lost = true;
@@ -227,9 +227,9 @@ Running::~Running() {
     core->stop();
 }
 
-Result<std::unique_ptr<Ledger>> Running::open_ledger(const std::optional<Unseal>& unseal) {
+Result<std::unique_ptr<Ledger>> Running::open_ledger(const Opening& opening) {
     QSCD_TRY(keys, ModuleKeys::unlock(*sam_token));
-    return service.take_over(state, *keys, unseal);
+    return service.take_over(state, *keys, opening);
 }
 
 TrialSam::TrialSam() {
@@ -397,6 +397,12 @@ std::string TrialSam::approved(const Credential& credential, const std::vector<s
 Result<pb::Done> TrialSam::unseal(const std::string& reason) {
     pb::SamRequest request;
     request.mutable_unseal()->set_reason(reason);
+    return running->bootstrap.call<pb::Done>(request);
+}
+
+Result<pb::Done> TrialSam::rotate_keys(const std::string& reason) {
+    pb::SamRequest request;
+    request.mutable_rotate_keys()->set_reason(reason);
     return running->bootstrap.call<pb::Done>(request);
 }
 

@@ -74,7 +74,7 @@ struct Running {
     Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& clock);
     ~Running();  // a clean stop
     void crash() { crashed = true; }  // the end leaves no record of a stop
-    Result<std::unique_ptr<Ledger>> open_ledger(const std::optional<Unseal>& unseal);
+    Result<std::unique_ptr<Ledger>> open_ledger(const Opening& opening);
 
     const Clock& clock;
     protocol::TrustedKeys paper_keys;
@@ -154,6 +154,7 @@ struct TrialSam : ::testing::Test {
     void next_step() { clock.advance(30s); }
 
     Result<pb::Done> unseal(const std::string& reason);
+    Result<pb::Done> rotate_keys(const std::string& reason);
     std::vector<pb::LogRecord> records();
     std::vector<pb::LogRecord> records(std::string_view type);
 };

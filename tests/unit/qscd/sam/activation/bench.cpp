@@ -51,14 +51,16 @@ void take_back_every_use(cell::Credential& cell) {
 
 const policy::Policy& trial_policy() {
     static const policy::Policy parsed = [] {
-        const std::string pds = "pds = [{lang = \"en\", url = \"https://tsp.example/pds-en.pdf\"}]\nkeys = [\"P-256\"]\n";
+        const std::string pds =
+            "pds = [{lang = \"en\", url = \"https://tsp.example/pds-en.pdf\"}]\nkeys = [\"P-256\"]\n";
         const std::string rest = "policy = \"trial\"\npin = {digits = [4, 8], tries = 3}\nmodes = [\"explicit\"]\n";
         const std::string totp = "otp = [\"totp\"]\ntotp = {period = 30}\n", sms = "otp = [\"sms\"]\n";
-        return policy::Policy::parse("public_base = \"http://pki.tsp.example\"\n[profile.totp]\ntype = \"QCP-n-qscd\"\n" +
-                                         pds + rest + totp + "[profile.sms]\ntype = \"QCP-n-qscd\"\n" + pds + rest + sms +
-                                         "[profile.lcp]\ntype = \"LCP\"\nkeys = [\"P-256\"]\nmodes = [\"explicit\"]\n" +
-                                         sms + "[profile.page]\ntype = \"QCP-n-qscd\"\n" + pds + totp,
-                                     "policy.toml")
+        return policy::Policy::parse(
+                   "public_base = \"http://pki.tsp.example\"\n[profile.totp]\ntype = \"QCP-n-qscd\"\n" + pds + rest +
+                       totp + "[profile.sms]\ntype = \"QCP-n-qscd\"\n" + pds + rest + sms +
+                       "[profile.lcp]\ntype = \"LCP\"\nkeys = [\"P-256\"]\nmodes = [\"explicit\"]\n" + sms +
+                       "[profile.page]\ntype = \"QCP-n-qscd\"\n" + pds + totp,
+                   "policy.toml")
             .value();
     }();
     return parsed;
@@ -159,7 +161,8 @@ Result<void> Sam::commit() {
 // Spoils what was staged out of `before`, as the planted bug would.
 void Sam::plant(Phase before) {
     const bool spent = before == Phase::asked && !staged_log.empty() && staged_log.back().event == Event::factors_spent;
-    const bool intended = before == Phase::asked && !staged_log.empty() && staged_log.back().event == Event::sign_intent;
+    const bool intended = before == Phase::asked && !staged_log.empty() &&
+                          staged_log.back().event == Event::sign_intent;
     auto& now_staged = staged.anna;
     const auto& was = durable.anna;
     if (spent && bug == Bug::code_is_not_spent) {
@@ -220,11 +223,10 @@ ModuleAnswer Sam::enter(EnterModule permission, Fault fault) {
         if (fault == Fault::module_lies) bytes[0] ^= 1;
         outcomes.push_back({std::move(bytes), true});
     }
-    return ModuleAnswer::check(std::move(permission.activation), std::move(outcomes),
-                               [&](const DtbsR& hash, ByteView bytes) {
-                                   return bug == Bug::bad_signature_is_released ||
-                                          std::ranges::equal(bytes, signature(key, hash));
-                               });
+    return ModuleAnswer::check(
+        std::move(permission.activation), std::move(outcomes), [&](const DtbsR& hash, ByteView bytes) {
+            return bug == Bug::bad_signature_is_released || std::ranges::equal(bytes, signature(key, hash));
+        });
 }
 
 template <class FlowType>

@@ -40,10 +40,10 @@ enum class Fault {
     crash_at_second_commit,
     mac_fails,
     code_not_sent,
-    token_away,        // before C_Sign was entered
-    module_fails,      // after C_Sign was entered
-    crash_in_module,   // after C_Sign
-    module_lies,       // its signature does not verify
+    token_away,          // before C_Sign was entered
+    module_fails,        // after C_Sign was entered
+    crash_in_module,     // after C_Sign
+    module_lies,         // its signature does not verify
     disabled_meanwhile,  // after the first commit
 };
 

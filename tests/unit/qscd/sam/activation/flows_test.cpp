@@ -38,8 +38,8 @@ struct ByHand {
         const auto token = issue_sad(sam.staged.anna, portal, {hash_of('a'), hash_of('a'), hash_of('b')}, noon + 120s,
                                      source);
         sam.durable = sam.staged;
-        return SigningFlow{std::make_shared<const SignRequest>(SignRequest{
-            portal, anna, SecretBytes{token.reveal()}, std::move(hashes), Scheme::ecdsa, std::move(key)})};
+        return SigningFlow{std::make_shared<const SignRequest>(
+            SignRequest{portal, anna, SecretBytes{token.reveal()}, std::move(hashes), Scheme::ecdsa, std::move(key)})};
     }
     template <class FlowType>
     auto give(FlowType& flow, Stimulus stimulus) {
@@ -143,8 +143,8 @@ TEST(Phases, SAM_07_AnAuthorisationTakesNothingOutOfPhase) {
     const auto asked = hand.give(flow, Committed{success()});
     const auto& pin = std::get<EvaluatePin>(asked.next);
     nothing_else_is_permitted(hand, flow);
-    EXPECT_TRUE(std::holds_alternative<Commit>(
-        hand.give(flow, PinEvaluated{Sam::pin_mac(pin.key, pin.input.reveal())}).next));
+    EXPECT_TRUE(
+        std::holds_alternative<Commit>(hand.give(flow, PinEvaluated{Sam::pin_mac(pin.key, pin.input.reveal())}).next));
     nothing_else_is_permitted(hand, flow);
     const auto decision = hand.give(flow, Committed{success()});
     EXPECT_EQ(std::get<Answer<AuthorisedSad>>(decision.next).result.value().sad.size(), 32u);
@@ -197,7 +197,8 @@ TEST(Phases, TheTableIsWhatTheFlowsDo) {
         auto flow = hand.authorisation();
         hand.give(flow, Begin{});
         if (evaluated) hand.give(flow, Committed{success()});
-        step(flow, evaluated ? Stimulus{PinEvaluated{Bytes(32)}} : Stimulus{Committed{success()}}, Cells{}, hand.given());
+        step(flow, evaluated ? Stimulus{PinEvaluated{Bytes(32)}} : Stimulus{Committed{success()}}, Cells{},
+             hand.given());
     }
     ByHand hand;  // a result that is twice not recorded
     auto flow = hand.signing();
@@ -228,7 +229,8 @@ struct Refused {
     const char* profile = "totp";
 };
 void fill_with_sads(Sam& sam) {
-    for (int i = 0; i < live_sads_limit; ++i) issue_sad(sam.durable.anna, portal, {hash_of('a')}, noon + 60s, sam.random());
+    for (int i = 0; i < live_sads_limit; ++i)
+        issue_sad(sam.durable.anna, portal, {hash_of('a')}, noon + 60s, sam.random());
 }
 DtbsR longer_hash() { return DtbsR::from(HashAlgorithm::sha384, Bytes(48)).value(); }
 void reach_portal_limit(Sam& sam) {
@@ -236,7 +238,8 @@ void reach_portal_limit(Sam& sam) {
 }
 
 const Refused refused_authorisations[] = {
-    {"StillEnrolling", Errc::parameter_invalid, [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
+    {"StillEnrolling", Errc::parameter_invalid,
+     [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
     {"UnknownProfile", Errc::internal, [](auto& sam, auto&) { sam.durable.anna.set_profile("none"); }},
     {"Disabled", Errc::credential_disabled,
      [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::DISABLED); }},
@@ -298,7 +301,8 @@ TEST(Authorisation, SAM_08_CellsThatCannotBeReadAreNoAbsence) {
 }
 
 const Refused refused_challenges[] = {
-    {"StillEnrolling", Errc::parameter_invalid, [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
+    {"StillEnrolling", Errc::parameter_invalid,
+     [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
     {"UnknownProfile", Errc::internal, [](auto& sam, auto&) { sam.durable.anna.set_profile("none"); }},
     {"Disabled", Errc::credential_disabled,
      [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::DISABLED); }},
@@ -382,8 +386,9 @@ struct Combination {
     bool code_right;
 };
 const Combination combinations[] = {
-    {"BothRight", right_pin, true},       {"WrongPin", wrong_pin, true},          {"WrongCode", right_pin, false},
-    {"BothWrong", wrong_pin, false},      {"NoPinAtAll", "let me in", true},      {"ShortPin", "1", false},
+    {"BothRight", right_pin, true},          {"WrongPin", wrong_pin, true},
+    {"WrongCode", right_pin, false},         {"BothWrong", wrong_pin, false},
+    {"NoPinAtAll", "let me in", true},       {"ShortPin", "1", false},
     {"LongPin", std::string(64, '1'), true}, {"EmptyPin", "", true},
 };
 struct FactorOrder : ::testing::TestWithParam<Combination> {};
@@ -502,7 +507,8 @@ struct RefusedSigningCase {
     std::function<void(Sam&, Sam::SignAsk&)> make;
 };
 const RefusedSigningCase refused_signing[] = {
-    {"StillEnrolling", Errc::parameter_invalid, [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
+    {"StillEnrolling", Errc::parameter_invalid,
+     [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
     {"Disabled", Errc::credential_disabled,
      [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::DISABLED); }},
     {"Expired", Errc::certificate_expired, [](auto& sam, auto&) { sam.durable.anna.set_not_after(1); }},
@@ -536,7 +542,8 @@ TEST(Signing, AUD_03_TheIntentIsTheNextRecordAndTheResultNamesIt) {
     Sam sam;
     const auto sad = sam.authorise({.code = sam.current_code()}).value();
     ASSERT_TRUE(sam.sign({.sad = sad}));
-    ASSERT_EQ(sam.events(), (std::vector{Event::factors_spent, Event::authorised, Event::sign_intent, Event::signed_hashes}));
+    ASSERT_EQ(sam.events(),
+              (std::vector{Event::factors_spent, Event::authorised, Event::sign_intent, Event::signed_hashes}));
     EXPECT_EQ(sam.log[3].fields.at(0), (std::pair<std::string_view, std::string>{"intent", "2"}));
 }
 
@@ -562,11 +569,10 @@ TEST(Signing, SAM_07_AnotherFlowsAnswerIsNotTaken) {
     foreign.push_back(permission_of(other_hashes));
     cell::Credential of_boris = hand.sam.durable.boris;
     const auto token = issue_sad(of_boris, portal, {hash_of('a'), hash_of('a')}, noon + 120s, hand.source);
-    foreign.push_back(SadVerifier::verify(of_boris,
-                                          {portal, boris, SecretBytes{token.reveal()}, flow.request().hashes,
-                                           Scheme::ecdsa, ""},
-                                          noon)
-                          .value());
+    foreign.push_back(
+        SadVerifier::verify(
+            of_boris, {portal, boris, SecretBytes{token.reveal()}, flow.request().hashes, Scheme::ecdsa, ""}, noon)
+            .value());
     for (auto& each : foreign) {
         const auto decision = hand.give(flow, ModuleAnswered{answer_of(std::move(each), outcomes(2))});
         EXPECT_TRUE(std::holds_alternative<OutOfPhase>(decision.next));
@@ -624,9 +630,11 @@ TEST_P(ModuleOutcomes, QSCD_22_UseUpWhatEnteredAndNoMore) {
             }
         }
         const auto answered = hand.give(flow, Committed{success()});
-        EXPECT_EQ(std::get<Answer<SignatureList>>(answered.next).result.has_value(), test.event == Event::signed_hashes);
+        EXPECT_EQ(std::get<Answer<SignatureList>>(answered.next).result.has_value(),
+                  test.event == Event::signed_hashes);
         if (test.event != Event::signed_hashes) {
-            EXPECT_EQ(refusal(answered.next), Errc::internal) << "a key that is not there is no parameter of the caller's";
+            EXPECT_EQ(refusal(answered.next), Errc::internal)
+                << "a key that is not there is no parameter of the caller's";
         }
     }
 }
@@ -643,9 +651,9 @@ TEST(Signing, WhenTheCellOrItsTokenIsGoneTheOutcomeIsRecordedAndNothingReleased)
             const auto decision = step(
                 flow, ModuleAnswered{answer_of(std::move(permission.activation), outcomes(came.first, came.second))},
                 std::move(cells), hand.given());
-            EXPECT_EQ(event_of(decision), cell_gone            ? Event::sign_unknown
-                                          : came.first == 2u   ? Event::signed_hashes
-                                                               : Event::sign_failed);
+            EXPECT_EQ(event_of(decision), cell_gone          ? Event::sign_unknown
+                                          : came.first == 2u ? Event::signed_hashes
+                                                             : Event::sign_failed);
             EXPECT_EQ(decision.cells.size(), cell_gone ? 0u : 1u);
         }
 }
@@ -660,8 +668,9 @@ TEST(Signing, SIG_20_ARepeatIsAnsweredFromTheCell) {
     ByHand hand;
     auto under_way = hand.signing("key-1");
     hand.permission(under_way);
-    SigningFlow again{std::make_shared<const SignRequest>(SignRequest{
-        portal, anna, SecretBytes{under_way.request().sad.reveal()}, under_way.request().hashes, Scheme::ecdsa, "key-1"})};
+    SigningFlow again{
+        std::make_shared<const SignRequest>(SignRequest{portal, anna, SecretBytes{under_way.request().sad.reveal()},
+                                                        under_way.request().hashes, Scheme::ecdsa, "key-1"})};
     hand.give(again, Begin{});
     EXPECT_EQ(refusal(hand.give(again, Committed{success()}).next), Errc::service_away);
 }
@@ -675,8 +684,34 @@ TEST(ModuleAnswers, QSCD_26_AreCheckedHashByHash) {
                                                 checked.emplace_back(hash, Bytes{signature.begin(), signature.end()});
                                                 return hash == hash_of('a');
                                             });
-    EXPECT_EQ(checked, (std::vector<std::pair<DtbsR, Bytes>>{{hash_of('a'), Bytes(64, 1)}, {hash_of('b'), Bytes(64, 2)}}));
+    EXPECT_EQ(checked,
+              (std::vector<std::pair<DtbsR, Bytes>>{{hash_of('a'), Bytes(64, 1)}, {hash_of('b'), Bytes(64, 2)}}));
     EXPECT_FALSE(answer.verified());
+}
+
+TEST(Challenges, AUTHN_11_WithoutATryIsNoChallenge) {
+    Sam sam{"sms"};
+    ASSERT_TRUE(sam.open_challenge());
+    sam.durable.anna.mutable_challenge()->set_tries_left(0);
+    sam.staged = sam.durable;
+    EXPECT_EQ(sam.authorise({.code = sam.last_code}).error().code, Errc::factors_wrong);
+    EXPECT_FALSE(sam.durable.anna.has_challenge());
+}
+
+TEST(IdempotencyKeys, KeepNothingForAnotherKey) {
+    ByHand hand;
+    auto flow = hand.signing("key-1");
+    const auto permission = hand.permission(flow);
+    EXPECT_NE(answer_to(hand.sam.staged.anna, permission.activation.sad(), "key-1"), nullptr);
+    EXPECT_EQ(answer_to(hand.sam.staged.anna, permission.activation.sad(), "key-2"), nullptr);
+}
+
+TEST(FailedChecks, APortalThatFailedThisMinuteIsNotForgottenForANewOne) {
+    Limits limits;
+    for (std::size_t i = 0; i <= Limits::most_portals; ++i)
+        limits.failed(ClientId::from("portal-" + std::to_string(i)).value(), noon);
+    for (unsigned i = 1; i < Limits::portal_floor; ++i) limits.failed(ClientId::from("portal-0").value(), noon);
+    EXPECT_TRUE(limits.ask(ClientId::from("portal-0").value(), noon));
 }
 
 TEST(RandomDigits, AreDrawnAgainWhenTheyWouldNotBeFair) {

@@ -29,7 +29,7 @@ struct StateTest : ::testing::Test {
         if (!by.database) by.database = store::Database::open(file()).value();
         by.state = std::make_unique<SqlStateStore>(*by.database);
         QSCD_TRY(by.keys, ModuleKeys::unlock(*by.token));
-        QSCD_TRY(by.ledger, Ledger::open(*by.state, *by.keys, clock, {unseal, {}}));
+        QSCD_TRY(by.ledger, Ledger::open(*by.state, *by.keys, clock, {unseal, {}, {}}));
         return by.ledger->commit();
     }
     void start(const std::optional<Unseal>& unseal = {}) {
