@@ -17,6 +17,45 @@ Result<Address> address_in(TomlTable& file, std::string_view key, std::uint16_t 
     return Address{std::move(host), static_cast<std::uint16_t>(number)};
 }
 
+Result<SecretBytes> secret_in(const std::filesystem::path& file) {
+    QSCD_TRY(auto text, read_file(file));
+    if (text.ends_with('\n')) text.pop_back();
+    SecretBytes secret{text};
+    wipe(text);
+    return secret;
+}
+
+Result<store::Server> server_at(const TomlTable& table, const char* key, std::string_view url, const std::string& name) {
+    auto server = store::Server::parse(url);
+    if (!server) return table.error_at(key, server.error().detail, "postgresql://host:5432/database");
+    if (server.value().password)
+        return table.error_at(key, "a password stands in it", "the password into secrets/store-DAEMON");
+    server.value().origin = table.place(key);
+    if (server.value().role.empty()) server.value().role = name;
+    if (server.value().schema.empty()) server.value().schema = name;
+    return server;
+}
+
+// [store] url: of all daemons; a key with a daemon's name: of that one.
+Result<std::map<std::string, store::Server, std::less<>>> servers_in(TomlTable& file) {
+    std::map<std::string, store::Server, std::less<>> out;
+    QSCD_TRY(auto table, file.table("store"));
+    if (!table) return out;
+    QSCD_TRY(const auto common, table->optional_string("url"));
+    QSCD_TRY(const auto prefix, table->string_or("prefix", store_prefix));
+    if (!store::is_plain_name(prefix))
+        return table->error_at("prefix", "this is no beginning of a role's name", "small letters, digits and _");
+    for (const auto* daemon : daemons_with_stores) {
+        QSCD_TRY(const auto own, table->optional_string(daemon));
+        if (!own && !common) continue;
+        QSCD_TRY(auto server, server_at(*table, own ? daemon : "url", own ? *own : *common, prefix + daemon));
+        out.emplace(daemon, std::move(server));
+    }
+    QSCD_TRY(table->nothing_else());
+    if (out.empty()) return table->error("it names no store", "url = \"postgresql://host:5432/database\"");
+    return out;
+}
+
 }  // namespace
 
 Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
@@ -48,6 +87,7 @@ Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
         return file.error_at("signer_tokens", "more than one is not supported yet", "one label");
     QSCD_TRY(auto threads, file.integer_or("signing_threads", 2, 1, 64));
     out.signing_threads = static_cast<unsigned>(threads);
+    QSCD_TRY(out.servers, servers_in(file));
     QSCD_TRY(out.own_users, file.boolean_or("own_users", true));
     QSCD_TRY(auto sam, file.table("sam"));
     out.require_confinement = false;
@@ -62,9 +102,18 @@ Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
     return out;
 }
 
-std::filesystem::path Deployment::database(std::string_view daemon) const {
-    return folder / "db" / daemon / (std::string{daemon} + ".sqlite");
+Result<store::Location> Deployment::database(std::string_view daemon) const {
+    const auto found = servers.find(daemon);
+    if (found == servers.end()) return store::Location{daemon_folder(daemon) / (std::string{daemon} + ".sqlite")};
+    auto server = found->second;
+    std::error_code error;
+    if (const auto file = folder / store_secret(daemon); std::filesystem::exists(file, error)) {
+        QSCD_TRY(const auto password, secret_in(file));
+        server.password = std::make_shared<const SecretBytes>(password.reveal());
+    }
+    return store::Location{std::move(server)};
 }
+std::filesystem::path Deployment::daemon_folder(std::string_view daemon) const { return folder / "db" / daemon; }
 std::filesystem::path Deployment::token_folder(std::string_view daemon) const { return folder / "tokens" / daemon; }
 std::filesystem::path Deployment::pki(std::string_view file) const { return folder / "pki" / file; }
 
@@ -76,11 +125,7 @@ std::filesystem::path Deployment::durable_folder(std::string_view daemon) const 
 }
 
 Result<SecretBytes> Deployment::token_pin(const std::string& token) const {
-    QSCD_TRY(auto text, read_file(folder / "secrets" / (token + ".pin")));
-    if (text.ends_with('\n')) text.pop_back();
-    SecretBytes pin{text};
-    wipe(text);
-    return pin;
+    return secret_in(folder / "secrets" / (token + ".pin"));
 }
 
 }  // namespace qscd::policy

@@ -1,15 +1,15 @@
 // A deployment's directory and its qscd.toml, as every daemon and the command line read it. The layout:
 //   qscd.toml  policy/policy.toml  modules/*.toml  db/<daemon>/<daemon>.sqlite  tokens/<daemon>/{softhsm2.conf,tokens/}
-//   tls/{ca,gateway,gateway.key}.pem  pki/…  secrets/<token>.pin (trial only)  log/  outbox/  run/qscd.sock
+//   tls/{ca,gateway,gateway.key}.pem  pki/…  secrets/{<token>.pin (trial only),store-<daemon>}  log/  outbox/  run/qscd.sock
 // Thread rules: values, read once at start.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <vector>
 
-#include "base/result.hpp"
-#include "base/secret.hpp"
+#include "base/store/location.hpp"
 
 namespace qscd::policy {
 
@@ -35,7 +35,12 @@ struct Deployment {
     // Errc::configuration with file, line and key.
     static Result<Deployment> load(const std::filesystem::path& folder);
 
-    std::filesystem::path database(std::string_view daemon) const;
+    std::map<std::string, store::Server, std::less<>> servers;  // whose store is a server's; the others' is a file
+
+    // db/<daemon>/<daemon>.sqlite, or the server that [store] names with the password in secrets/store-<daemon>, if any.
+    Result<store::Location> database(std::string_view daemon) const;
+    std::filesystem::path daemon_folder(std::string_view daemon) const;  // for what a daemon keeps beside its store
+    static std::string store_secret(std::string_view daemon) { return "secrets/store-" + std::string{daemon}; }
     std::filesystem::path token_folder(std::string_view daemon) const;  // where softhsm2.conf stands
     std::filesystem::path pki(std::string_view file) const;
     std::filesystem::path policy_file() const { return folder / "policy" / "policy.toml"; }
@@ -43,6 +48,10 @@ struct Deployment {
     std::filesystem::path durable_folder(std::string_view daemon) const;  // empty when the module syncs by itself
     Result<SecretBytes> token_pin(const std::string& token) const;        // from secrets/, under trial only
 };
+
+// Who has a store, and how roles and schemas are named where qscd.toml does not: qscd_samd.
+inline constexpr std::array<const char*, 4> daemons_with_stores{"samd", "rad", "cad", "gatewayd"};
+inline constexpr const char* store_prefix = "qscd_";
 
 // Token labels and key labels, one purpose each [QSCD-18].
 inline constexpr const char* sam_token = "qscd-sam";

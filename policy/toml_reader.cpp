@@ -81,17 +81,22 @@ struct TomlTable::State {
     std::set<std::string, std::less<>> asked = {};
     std::vector<std::shared_ptr<State>> handed_out = {};
 
+    std::string place(unsigned at, std::string_view where) const {
+        return document->file_name + ":" + std::to_string(at) + ": " + std::string{where};
+    }
+    unsigned line_at(std::string_view key) const {
+        const auto found = table->find(key);
+        return found == table->end() ? line : line_of(found->first.source());
+    }
     Error refusal(unsigned at, std::string_view where, std::string_view problem, std::string_view remedy) const {
-        std::string detail = document->file_name + ":" + std::to_string(at) + ": ";
-        if (!where.empty()) detail.append(where).append(": ");
+        auto detail = place(at, where);
+        if (!where.empty()) detail.append(": ");
         detail.append(problem);
         if (!remedy.empty()) detail.append("; ").append(remedy);
         return Error{Errc::configuration, std::move(detail)};
     }
     Error refusal_at(std::string_view key, std::string_view problem, std::string_view remedy) const {
-        const auto found = table->find(key);
-        return refusal(found == table->end() ? line : line_of(found->first.source()), joined(path, key), problem,
-                       remedy);
+        return refusal(line_at(key), joined(path, key), problem, remedy);
     }
     Error wrong_kind(std::string_view key, const toml::node& node, std::string_view wanted) const {
         return refusal_at(key, std::string{kind_of(node)} + " is not allowed", "write " + std::string{wanted});
@@ -313,6 +318,9 @@ Result<void> TomlTable::nothing_else() const {
     return success();
 }
 
+std::string TomlTable::place(std::string_view key) const {
+    return state_->place(state_->line_at(key), joined(state_->path, key));
+}
 Error TomlTable::error_at(std::string_view key, std::string_view problem, std::string_view remedy) const {
     return state_->refusal_at(key, problem, remedy);
 }

@@ -54,6 +54,8 @@ public:
     // Refuses the first key, in this table and in those handed out from it, that nobody has asked for.
     Result<void> nothing_else() const;
 
+    std::string place(std::string_view key) const;  // policy.toml:12: profile.qscd.pin.tries
+
     // For rules of the caller's own: a refusal at the line of `key` (of the table, when the key is not there) ...
     Error error_at(std::string_view key, std::string_view problem, std::string_view remedy) const;
     // ... and one about the table as a whole.

@@ -164,7 +164,7 @@ public:
         broken_ = false;
         if (!usable()) {
             next_connect_ = Steady::now() + between_connects;
-            return away(server_.text() + ": " + one_line(PQerrorMessage(connection_.get())));
+            return away(named() + ": " + one_line(PQerrorMessage(connection_.get())));
         }
         PQsetNoticeReceiver(connection_.get(), [](void*, const PGresult*) {}, nullptr);
         auto good = verify_settings();
@@ -229,6 +229,7 @@ public:
 
 private:
     Error away(std::string_view detail) { return failed(Trouble::away, "PostgreSQL", detail); }
+    std::string named() const { return (server_.origin.empty() ? "" : server_.origin + ": ") + server_.text(); }
     Error lost_inside() {
         broken_ = true;
         return away("the connection was lost inside a transaction; nothing of it was done");
@@ -274,7 +275,7 @@ private:
     }
     Error untrusted(std::string_view why) {
         trouble_ = Trouble::refused;
-        return {Errc::configuration, server_.text() + " cannot be this store: " + std::string{why}};
+        return {Errc::configuration, named() + " cannot be this store: " + std::string{why}};
     }
 
     // A server that restarted has closed the connection: that is seen before anything is sent.

@@ -43,7 +43,8 @@ public:
         QSCD_TRY(auto modules, policy::ModuleRegistry::load(folder / "modules"));
         QSCD_TRY(auto trusted, load_trusted_keys(deployment));
         QSCD_TRY(auto hierarchy, load_hierarchy(deployment));
-        QSCD_TRY(auto certificates, Register::open(deployment.database("cad")));
+        QSCD_TRY(const auto database, deployment.database("cad"));
+        QSCD_TRY(auto certificates, Register::open(database));
         QSCD_TRY(auto module, hsm::Module::load({.library = deployment.library,
                                                  .environment = deployment.module_environment("cad"),
                                                  .durable_folder = deployment.durable_folder("cad")}));

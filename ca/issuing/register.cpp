@@ -40,8 +40,8 @@ Result<RegisterEntry> entry_of(const store::Row& row) {
 
 std::string_view name_of(RegisterState state) { return state_names[static_cast<std::size_t>(state)]; }
 
-Result<std::unique_ptr<Register>> Register::open(const std::filesystem::path& file) {
-    QSCD_TRY(auto database, store::Database::open(file));
+Result<std::unique_ptr<Register>> Register::open(const store::Location& where) {
+    QSCD_TRY(auto database, store::Database::open(where));
     QSCD_TRY(database->migrate(register_migrations));
     return std::unique_ptr<Register>{new Register{std::move(database)}};
 }

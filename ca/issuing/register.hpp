@@ -47,7 +47,7 @@ struct RegisterEntry {
 // Errors: Errc::store_away for whatever the store says; the others are named.
 class Register {
 public:
-    static Result<std::unique_ptr<Register>> open(const std::filesystem::path& file);
+    static Result<std::unique_ptr<Register>> open(const store::Location& where);
 
     Result<std::optional<RegisterEntry>> find(const EnrolmentId& enrolment);
     Result<bool> has_serial(std::string_view issuer, ByteView serial);

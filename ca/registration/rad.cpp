@@ -17,7 +17,8 @@ public:
         protocol::TrustedKeys approvers;
         QSCD_TRY(const auto rule_key, approvers.add_file(protocol::Issuer::rule_key, deployment.pki(policy::rule_key)));
         QSCD_TRY(approvers.add_folder(protocol::Issuer::registration_officer, deployment.pki(policy::officer_keys)));
-        QSCD_TRY(auto store, RegistrationStore::open(deployment.database("rad")));
+        QSCD_TRY(const auto database, deployment.database("rad"));
+        QSCD_TRY(auto store, RegistrationStore::open(database));
         QSCD_TRY(auto module, hsm::Module::load({.library = deployment.library,
                                                  .environment = deployment.module_environment("rad"),
                                                  .durable_folder = deployment.durable_folder("rad")}));

@@ -13,8 +13,8 @@ Error strange() { return {Errc::store_away, "the store holds a row that is none"
 
 }  // namespace
 
-Result<std::unique_ptr<RegistrationStore>> RegistrationStore::open(const std::filesystem::path& file) {
-    QSCD_TRY(auto database, store::Database::open(file));
+Result<std::unique_ptr<RegistrationStore>> RegistrationStore::open(const store::Location& where) {
+    QSCD_TRY(auto database, store::Database::open(where));
     QSCD_TRY(database->migrate(registration_migrations));
     return std::unique_ptr<RegistrationStore>{new RegistrationStore{std::move(database)}};
 }

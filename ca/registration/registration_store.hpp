@@ -32,7 +32,7 @@ struct Acceptance {
 
 class RegistrationStore {
 public:
-    static Result<std::unique_ptr<RegistrationStore>> open(const std::filesystem::path& file);
+    static Result<std::unique_ptr<RegistrationStore>> open(const store::Location& where);
 
     Result<std::optional<Account>> account(std::string_view username);
     // False when any part of it is somebody's already [AUTHN-25] [AUTHN-26].

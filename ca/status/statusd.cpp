@@ -16,7 +16,7 @@ class Statusd : public process::Daemon {
 public:
     static Result<std::unique_ptr<process::Daemon>> start(const std::filesystem::path& folder) {
         QSCD_TRY(const auto deployment, policy::Deployment::load(folder));
-        QSCD_TRY(auto publications, Publications::open(deployment.database("statusd").parent_path() / "published"));
+        QSCD_TRY(auto publications, Publications::open(deployment.daemon_folder("statusd") / "published"));
         auto out = std::unique_ptr<Statusd>{new Statusd{std::move(publications)}};
         net::Settings settings;
         settings.address = deployment.status.host;

@@ -21,8 +21,8 @@ Error strange() { return {Errc::store_away, "the store holds a row that is none"
 Access::Access(std::unique_ptr<store::Database> database, const Clock& clock)
     : database_(std::move(database)), clock_(clock), nobodys_digest_(random_fixed<Sha256Digest>()) {}
 
-Result<std::unique_ptr<Access>> Access::open(const std::filesystem::path& file, const Clock& clock) {
-    QSCD_TRY(auto database, store::Database::open(file));
+Result<std::unique_ptr<Access>> Access::open(const store::Location& where, const Clock& clock) {
+    QSCD_TRY(auto database, store::Database::open(where));
     QSCD_TRY(database->migrate(gateway_migrations));
     std::unique_ptr<Access> out{new Access{std::move(database), clock}};
     const std::lock_guard one{out->lock_};
@@ -128,9 +128,11 @@ Result<std::string> Access::issue_token(const ClientId& client, std::chrono::sec
     if (static_cast<std::size_t>(live) >= live_tokens_limit)
         return Error{Errc::too_many_requests, "live tokens of one client"};
     crash_point("gatewayd.token.before-commit");
-    QSCD_TRY(
+    const auto kept =
         database_->execute("INSERT INTO access_token (digest, client, scope, expires) VALUES ($1, $2, $3, $4)",
-                           {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)}));
+                           {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)});
+    // A token that nobody was given is none, also where it is not known whether the store has it.
+    if (!kept) return Error{Errc::store_away, kept.error().detail};
     crash_point("gatewayd.token.after-commit");
     tokens_.emplace(digest, Token{client, now + life});
     return to_base64url(token.reveal());

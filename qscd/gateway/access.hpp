@@ -31,7 +31,7 @@ inline constexpr std::chrono::hours expired_memory{24};
 
 class Access {
 public:
-    static Result<std::unique_ptr<Access>> open(const std::filesystem::path& file, const Clock& clock);
+    static Result<std::unique_ptr<Access>> open(const store::Location& where, const Clock& clock);
 
     // Replaces the client of that id with its list of signers. A new secret ends the tokens got with the old one.
     Result<void> put(const Client& client);

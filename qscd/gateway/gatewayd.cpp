@@ -25,10 +25,10 @@ public:
         QSCD_TRY(auto deployment, policy::Deployment::load(folder));
         QSCD_TRY(auto policy, policy::Policy::load(deployment.policy_file()));
         QSCD_TRY(auto authorities, CaCertificates::load(deployment));
-        const auto file = deployment.database("gatewayd");
         std::error_code failed;
-        std::filesystem::create_directories(file.parent_path(), failed);
-        QSCD_TRY(auto access, Access::open(file, process_clock()));
+        std::filesystem::create_directories(deployment.daemon_folder("gatewayd"), failed);
+        QSCD_TRY(const auto database, deployment.database("gatewayd"));
+        QSCD_TRY(auto access, Access::open(database, process_clock()));
         if (policy.has_trial()) note(Level::warning, "policy-trial");
         auto out = std::unique_ptr<Gatewayd>{
             new Gatewayd{std::move(deployment), std::move(policy), std::move(authorities), std::move(access)}};
@@ -74,7 +74,7 @@ private:
         settle_public_url(deployment_, web_->port());
         settled_ = true;
         settled_.notify_all();
-        const auto file = deployment_.database("gatewayd").parent_path() / "port";
+        const auto file = deployment_.daemon_folder("gatewayd") / "port";
         return write_file(file, std::to_string(web_->port()) + "\n");
     }
 

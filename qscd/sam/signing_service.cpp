@@ -81,6 +81,7 @@ void SigningService::enter(Ledger& ledger, const std::shared_ptr<Job>& job, Ente
             std::vector<hsm::Token::Outcome> outcomes) {
             crash_point("samd.sign.after-c-sign");
             std::vector<ModuleOutcome> came;
+            came.reserve(outcomes.size());
             for (auto& outcome : outcomes) came.push_back({std::move(outcome.signature), outcome.entered});
             const auto good = [&](const DtbsR& hash, ByteView signature) {
                 return verifies(*public_key, scheme, hash, signature);

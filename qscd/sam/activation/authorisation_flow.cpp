@@ -7,7 +7,8 @@
 namespace qscd::sam {
 namespace {
 
-constexpr std::string_view asked = "authorize";  // in records of refusals
+constexpr std::string_view asked = "authorize";        // in records of refusals
+constexpr unsigned least_digits = 4, most_digits = 8;  // of a PIN, where no profile says more [AUTHN-02]
 
 // Accepts a code whose step lies above all that was used, and above all that could have been used up to the floor [SAM-23];
 // the step is then used up for all credentials of the device [AUTHN-16].
@@ -47,16 +48,19 @@ const SecretBytes* AuthorisationFlow::value_of(policy::Factor factor) const {
 }
 
 // What must hold before a factor is looked at; nothing is spent when it does not.
-Result<void> AuthorisationFlow::admissible(const cell::Credential& cell, bool locked,
-                                           const GivenForFactors& given) const {
+Result<void> AuthorisationFlow::admissible(const cell::Credential& cell, const GivenForFactors& given) const {
     QSCD_TRY(usable(cell, given.now));
     if (!profile_->allows(policy::Mode::explicit_mode))
         return Error{Errc::access_denied, "the profile does not take factors in clear"};
     QSCD_TRY(countable(request_->hashes, *profile_));
-    if (locked) return Error{Errc::credential_locked};
     if (!has_room_for_sad(cell, given.now)) return Error{Errc::too_many_requests};
-    if (request_->factors.size() != 2 || value_of(policy::Factor::pin) == nullptr ||
-        value_of(held_factor_of(cell)) == nullptr)
+    return well_formed();
+}
+
+// A PIN and one held factor. Whether it is the one that the credential has is for the compare: it is a wrong code otherwise.
+Result<void> AuthorisationFlow::well_formed() const {
+    const bool held = value_of(policy::Factor::totp) != nullptr || value_of(policy::Factor::sms) != nullptr;
+    if (request_->factors.size() != 2 || value_of(policy::Factor::pin) == nullptr || !held)
         return Error{Errc::factors_wrong};
     return success();
 }
@@ -69,40 +73,51 @@ auto AuthorisationFlow::spend(Cells cells, const GivenForFactors& given) -> Deci
     if (const auto limit = given.limits.ask(client, now))
         return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
     auto found = active_credential(std::move(cells.credential));
-    if (!found) return refuse(asked, found.error(), {}, failed_check(given.limits, client, now));
+    if (!found)
+        return found.error().code == Errc::parameter_invalid ? spend_nothing(given) : refuse(asked, found.error());
     auto& cell = found.value();
     profile_ = given.policy.find(cell.profile());
     if (profile_ == nullptr) return refuse(asked, {Errc::internal, "the policy has no profile " + cell.profile()});
-    const bool locked = cells.locked_by_floor || cell.pin_tries_left() == 0;
-    if (const auto good = admissible(cell, locked, given); !good)
-        return refuse(asked, good.error(), {},
-                      good.error().code == Errc::credential_locked ? failed_check(given.limits, client, now)
-                                                                   : std::vector<Alarm>{});
+    if (const auto good = admissible(cell, given); !good) return refuse(asked, good.error());
     const bool app = held_factor_of(cell) == policy::Factor::totp;
     if (!cells.held_device || !whole(cells.held_device.value(), app))  // an alarm, not a wrong code
         return refuse(asked, {Errc::internal, "the held factor's device is not there"});
     auto& device = *cells.held_device.value();
 
     DecisionType decision;
-    const auto& code = *value_of(held_factor_of(cell));
+    locked_ = cells.locked_by_floor || cell.pin_tries_left() == 0;
+    const auto* code = value_of(held_factor_of(cell));
     if (app) {
         if (const auto limit = too_many(cell, client, tries_of_a_code, profile_->otp_failures_a_day(), now))
             return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
-        code_right_ = profile_->totp() && spend_step(device, *profile_->totp(), code, given);
+        code_right_ = profile_->totp() && code != nullptr && spend_step(device, *profile_->totp(), *code, given);
         if (!code_right_) count_failed(cell, client, tries_of_a_code, now);
         decision.cells.emplace_back(std::move(device));  // also when nothing changed: the log must not tell which
     } else {
-        code_right_ = spend_challenge(cell, given.process_key, client, request_->hashes, code, now);
+        code_right_ = code != nullptr && spend_challenge(cell, given.process_key, client, request_->hashes, *code, now);
     }
-    if (code_right_) cell.set_pin_tries_left(cell.pin_tries_left() - 1);
-    else decision.alarms = failed_check(given.limits, client, now);  // at once: many may be under way [AUTHN-29]
+    if (may_evaluate_pin()) cell.set_pin_tries_left(cell.pin_tries_left() - 1);
     decision.cells.emplace_back(std::move(cell));
+    return factors_spent(std::move(decision), given);
+}
+
+auto AuthorisationFlow::factors_spent(DecisionType decision, const GivenForFactors& given) -> DecisionType {
+    if (!may_evaluate_pin())  // counted at once: many may be under way [AUTHN-29]
+        decision.alarms = failed_check(given.limits, request_->client, given.now);
     decision.records.push_back({Event::factors_spent,
-                                client.text(),
+                                request_->client.text(),
                                 request_->credential,
                                 "ok",
                                 {{"hashes", std::to_string(request_->hashes.size())}}});
     return staged(Phase::factors_staged, std::move(decision));
+}
+
+// A credential that is not there answers like a wrong code, after the same work [AUTHN-30].
+auto AuthorisationFlow::spend_nothing(const GivenForFactors& given) -> DecisionType {
+    if (request_->hashes.empty()) return refuse(asked, {Errc::hashes_empty});
+    if (const auto good = well_formed(); !good) return refuse(asked, good.error());
+    unknown_ = true;
+    return factors_spent({}, given);
 }
 
 // Steps 5 and 6: durable, so the PIN may be evaluated. After a wrong code, or for what is no PIN, the module does the same
@@ -110,56 +125,70 @@ auto AuthorisationFlow::spend(Cells cells, const GivenForFactors& given) -> Deci
 auto AuthorisationFlow::ask_module(const Committed& committed, Cells cells, const GivenForFactors& given)
     -> DecisionType {
     if (!committed.outcome) return answer_now(committed.outcome.error());
-    const auto found = active_credential(std::move(cells.credential));
-    if (!found) return refuse(asked, {Errc::internal, "the cell is not there any more"});
-    const auto& cell = found.value();
-    const auto& rules = profile_->pin();
-    const auto pin_of = [&](SecretBytes digits) {
-        return authn::Pin::from(std::move(digits), rules.min_digits, rules.max_digits);
-    };
+    cell::Credential cell;
+    if (unknown_) {
+        cell.set_pin_salt(std::string(authn::PinSalt::size, '\0'));
+        cell.set_pin_policy(std::string(Sha256Digest::size, '\0'));
+    } else {
+        auto found = active_credential(std::move(cells.credential));
+        if (!found) return refuse(asked, {Errc::internal, "the cell is not there any more"});
+        cell = std::move(found.value());
+    }
+    const auto least = unknown_ ? least_digits : profile_->pin().min_digits;
+    const auto most = unknown_ ? most_digits : profile_->pin().max_digits;
+    const auto pin_of = [&](SecretBytes digits) { return authn::Pin::from(std::move(digits), least, most); };
     const auto pin = pin_of(SecretBytes{value_of(policy::Factor::pin)->reveal()});
-    const auto stand_in = pin_of(SecretBytes{std::string(rules.min_digits, '0')});
+    const auto stand_in = pin_of(SecretBytes{std::string(least, '0')});
     const auto key = CkaId::from(view_of(cell.pin_key())).value_or(given.pin_key);
     const auto salt = authn::PinSalt::from(view_of(cell.pin_salt()));
     const auto policy_version = Sha256Digest::from(view_of(cell.pin_policy()));
     if (!salt || !policy_version) return refuse(asked, {Errc::internal, "the cell has no PIN"});
     auto input =
         (pin ? pin : stand_in).value().verifier_input(key.bytes(), request_->credential, *salt, *policy_version);
-    pin_evaluated_ = code_right_ && pin;
+    pin_evaluated_ = may_evaluate_pin() && pin;
     if (!pin_evaluated_) input = SecretBytes{ByteView{Bytes(input.size())}};
     phase_ = Phase::pin_in_module;
     return {.next = EvaluatePin{key, std::move(input)}};
+}
+
+auto AuthorisationFlow::factors_wrong(bool blocks, std::string_view which) -> DecisionType {
+    DecisionType decision;
+    decision.records.push_back({Event::authorisation_failed,
+                                request_->client.text(),
+                                request_->credential,
+                                std::string{name_of(Errc::factors_wrong)},
+                                {},
+                                std::string{which}});
+    if (blocks)
+        decision.records.push_back(
+            {Event::credential_blocked, "samd", request_->credential, "ok", {{"reason", "wrong PINs in a row"}}});
+    return answer_later(std::move(decision), Error{Errc::factors_wrong});
 }
 
 // Step 7.
 auto AuthorisationFlow::conclude(const PinEvaluated& evaluated, Cells cells, const GivenForFactors& given)
     -> DecisionType {
     const auto& client = request_->client;
+    if (unknown_)
+        return evaluated.mac ? factors_wrong(false, "no such credential") : refuse(asked, evaluated.mac.error());
     auto found = active_credential(std::move(cells.credential));
     if (!found) return refuse(asked, {Errc::internal, "the cell is not there any more"});
     auto& cell = found.value();
     if (!evaluated.mac) {
         auto decision = refuse(asked, evaluated.mac.error());
-        if (code_right_) {  // ours to bear: the signer's try was never evaluated
+        if (may_evaluate_pin()) {  // ours to bear: the signer's try was never evaluated
             cell.set_pin_tries_left(cell.pin_tries_left() + 1);
             decision.cells.emplace_back(std::move(cell));
         }
         return decision;
     }
     const bool equal = equal_in_constant_time(evaluated.mac.value(), view_of(cell.pin_verifier()));
+    if (locked_ && code_right_)
+        return refuse(asked, {Errc::credential_locked});  // to nobody without the code [AUTHN-30]
     if (!equal || !pin_evaluated_) {
-        DecisionType decision;
+        auto decision = factors_wrong(code_right_ && cell.pin_tries_left() == 0, code_right_ ? "PIN" : "held factor");
         if (code_right_) decision.alarms = failed_check(given.limits, client, given.now);
-        decision.records.push_back({Event::authorisation_failed,
-                                    client.text(),
-                                    request_->credential,
-                                    std::string{name_of(Errc::factors_wrong)},
-                                    {},
-                                    code_right_ ? "PIN" : "held factor"});
-        if (code_right_ && cell.pin_tries_left() == 0)
-            decision.records.push_back(
-                {Event::credential_blocked, "samd", request_->credential, "ok", {{"reason", "wrong PINs in a row"}}});
-        return answer_later(std::move(decision), Error{Errc::factors_wrong});
+        return decision;
     }
     cell.set_pin_tries_left(profile_->pin().tries);
     if (held_factor_of(cell) == policy::Factor::sms) take_back_challenge(cell, client);

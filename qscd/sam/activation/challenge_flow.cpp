@@ -36,13 +36,14 @@ auto ChallengeFlow::open(Cells cells, const GivenForFactors& given) -> DecisionT
     if (const auto limit = given.limits.ask(client, now))
         return refuse(asked, {Errc::too_many_requests}, name_of(*limit));
     auto found = active_credential(std::move(cells.credential));
-    if (!found) return refuse(asked, found.error(), {}, failed_check(given.limits, client, now));
+    if (!found)
+        return refuse(asked, found.error(), {},
+                      found.error().code == Errc::parameter_invalid ? failed_check(given.limits, client, now)
+                                                                    : std::vector<Alarm>{});
     auto& cell = found.value();
     const auto* profile = given.policy.find(cell.profile());
     if (profile == nullptr) return refuse(asked, {Errc::internal, "the policy has no profile " + cell.profile()});
     if (const auto good = admissible(cell, *profile, now); !good) return refuse(asked, good.error());
-    if (cells.locked_by_floor || cell.pin_tries_left() == 0)
-        return refuse(asked, {Errc::credential_locked}, {}, failed_check(given.limits, client, now));
     if (!cells.held_device || !cells.held_device.value())
         return refuse(asked, {Errc::internal, "the credential's phone is not there"});
     auto& phone = *cells.held_device.value();

@@ -8,7 +8,8 @@ namespace qscd::sam {
 
 // Answers with the life of the challenge, once the message went out. Refusals: Errc::parameter_invalid (no such credential;
 // a factor that it does not have), credential_disabled, certificate_expired, access_denied, hashes_empty,
-// too_many_signatures, hash_wrong_length, credential_locked, too_many_requests, internal. After it was opened:
+// too_many_signatures, hash_wrong_length, too_many_requests, internal. A locked credential's opens like any other: that it
+// is locked hears who has the code [AUTHN-30]. After it was opened:
 // service_away, or why the batch was not committed.
 class ChallengeFlow : public FlowOf<Flow::challenge, ChallengeRequest, std::chrono::seconds> {
 public:

@@ -43,7 +43,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(StateStore& store, Custody& custody
     const auto accepted = takeover.accepted;
     const auto overridden = takeover.overridden;
     const bool unclean = takeover.unclean;
-    Result<std::unique_ptr<Ledger>> out{std::unique_ptr<Ledger>{new Ledger{store, custody, clock, std::move(takeover)}}};
+    Result<std::unique_ptr<Ledger>> out{
+        std::unique_ptr<Ledger>{new Ledger{store, custody, clock, std::move(takeover)}}};
     auto& ledger = *out.value();
     ledger.index_.reserve(ledger.leaves_.size());
     for (std::size_t index = 0; index < ledger.leaves_.size(); ++index)
@@ -106,20 +107,26 @@ Result<SecretBytes> Ledger::unsealed(std::size_t index, const SealedBlob& blob) 
     return plain;
 }
 
-Result<const SecretBytes*> Ledger::plain_of(const CellKey& key) {
-    if (const auto staged = staged_.find(key); staged != staged_.end()) return &staged_order_[staged->second].plain;
+Result<std::optional<SecretBytes>> Ledger::plain_of(const CellKey& key) {
+    if (const auto staged = staged_.find(key); staged != staged_.end())
+        return SecretBytes{staged_order_[staged->second].plain.reveal()};
     const auto index = index_.find(key.kind, key.id);
-    if (!index) return nullptr;
-    if (const auto cached = cache_.find(key); cached != cache_.end()) return &cached->second;
+    if (!index) return std::optional<SecretBytes>{};
+    if (const auto cached = cache_.find(key); cached != cache_.end()) {
+        QSCD_TRY(auto plain, unsealed(*index, cached->second));
+        return std::optional{std::move(plain)};
+    }
     QSCD_TRY(auto blob, store_.blob(*index));
-    QSCD_TRY(auto plain, unsealed(*index, blob.value_or(SealedBlob{})));
-    return &cache_.emplace(key, std::move(plain)).first->second;
+    if (!blob) blob = SealedBlob{};
+    QSCD_TRY(auto plain, unsealed(*index, *blob));
+    cache_.emplace(key, std::move(*blob));
+    return std::optional{std::move(plain)};
 }
 
 template <class Cell, class Id>
 Result<std::optional<Cell>> Ledger::read(CellKind kind, const Id& id) {
-    QSCD_TRY(const auto* plain, plain_of({kind, *CellId::from(id.bytes())}));
-    if (plain == nullptr) return std::optional<Cell>{};
+    QSCD_TRY(const auto plain, plain_of({kind, *CellId::from(id.bytes())}));
+    if (!plain) return std::optional<Cell>{};
     QSCD_TRY(auto cell, protocol::decode<Cell>(plain->reveal()));
     return std::optional<Cell>{std::move(cell)};
 }
@@ -179,7 +186,7 @@ Result<void> Ledger::touch_named_credentials() {
         if (!entry.credential) continue;
         const CellKey key{CellKind::credential, *CellId::from(entry.credential->bytes())};
         if (staged_.contains(key) || !index_.find(key.kind, key.id)) continue;
-        const auto plain = plain_of(key);
+        auto plain = plain_of(key);
         if (!plain && plain.error().code != Errc::internal) return plain.error();
         if (!plain) {  // its blob was changed: the record stands outside its chain, and the others' batch goes on
             entry.fields.emplace_back("credential", entry.credential->hex());
@@ -187,7 +194,7 @@ Result<void> Ledger::touch_named_credentials() {
             continue;
         }
         staged_.emplace(key, staged_order_.size());
-        staged_order_.push_back({key, SecretBytes{plain.value()->reveal()}});
+        staged_order_.push_back({key, std::move(*plain.value())});
     }
     return success();
 }
@@ -305,8 +312,7 @@ Result<void> Ledger::cut_batch() {
     auto text = custody_.sign_head({custody_.origin(), log.size(), log.root()});
     if (!text) {
         for (const auto& each : batch.cells)
-            if (!each.fresh)
-                cells_.set(each.index, log::ArrayTree::leaf(leaf_bytes(each.index, leaves_[each.index])));
+            if (!each.fresh) cells_.set(each.index, log::ArrayTree::leaf(leaf_bytes(each.index, leaves_[each.index])));
         cells_.truncate(before);
         discard();
         return text.error();
@@ -346,8 +352,8 @@ Result<void> Ledger::cut_batch() {
         } else {
             leaves_[each.index] = each.leaf;
         }
+        cache_.insert_or_assign(CellKey{each.leaf.kind, each.leaf.id}, std::move(each.blob));
     }
-    for (auto& [key, plain] : staged_order_) cache_.insert_or_assign(key, std::move(plain));
     discard();
     return success();
 }
@@ -355,7 +361,8 @@ Result<void> Ledger::cut_batch() {
 Result<std::vector<Bytes>> Ledger::records(std::uint64_t from, std::size_t count, std::size_t max_bytes) {
     QSCD_TRY(auto all, store_.records(from, count));
     std::size_t total = 0, kept = 0;
-    while (kept < all.size() && (kept == 0 || total + all[kept].size() + 8 <= max_bytes)) total += all[kept++].size() + 8;
+    while (kept < all.size() && (kept == 0 || total + all[kept].size() + 8 <= max_bytes))
+        total += all[kept++].size() + 8;
     all.resize(kept);
     return all;
 }

@@ -92,7 +92,7 @@ private:
     Result<std::optional<Cell>> read(CellKind kind, const Id& id);
     template <class Cell>
     void stage(CellKind kind, const Cell& cell);
-    Result<const SecretBytes*> plain_of(const CellKey& key);
+    Result<std::optional<SecretBytes>> plain_of(const CellKey& key);
     Result<void> touch_named_credentials();
     Result<SealContext> context(std::uint64_t epoch);
     Result<CkaId> cell_key_of(std::uint64_t epoch);
@@ -109,7 +109,7 @@ private:
     log::ArrayTree cells_;
     std::vector<Leaf> leaves_;
     CellIndex index_{leaves_};
-    std::unordered_map<CellKey, SecretBytes, HashOfCellKey> cache_;  // unsealed at first use
+    std::unordered_map<CellKey, SealedBlob, HashOfCellKey> cache_;  // as they lie in the store: unsealed at each use [SAM-05]
     std::map<std::uint64_t, pb::OpenIntent> open_;
 
     std::vector<Staged> staged_order_;  // first change first
