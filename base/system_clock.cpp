@@ -18,7 +18,7 @@ ClockState process_clock_state() { return kernel_clock_state(); }
 
 ClockReading read_process_clocks() {
     timespec ran{};
-    ::clock_gettime(CLOCK_BOOTTIME, &ran);
+    (void)::clock_gettime(CLOCK_BOOTTIME, &ran);
     const auto since_boot = std::chrono::seconds{ran.tv_sec} + std::chrono::nanoseconds{ran.tv_nsec};
     return {std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()),
             std::chrono::floor<std::chrono::milliseconds>(since_boot)};

@@ -68,7 +68,7 @@ ClockState process_clock_state() {
 
 ClockReading read_process_clocks() {
     timespec time{};
-    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    (void)::clock_gettime(CLOCK_BOOTTIME, &time);
     const auto ran = std::chrono::floor<milliseconds>(seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec});
     const auto said = script();
     if (!said) return {real_time(), ran};

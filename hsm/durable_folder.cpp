@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/diagnostics.hpp"
+
 namespace qscd::hsm {
 namespace {
 
@@ -39,8 +41,7 @@ bool DurableFolder::watch(const std::filesystem::path& folder) {
 void DurableFolder::watch_all() {
     watches_.clear();
     events_ = Descriptor{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
-    if (!events_) return;
-    bool all = watch(folder_);
+    bool all = events_ && watch(folder_);
     std::error_code error;
     for (std::filesystem::recursive_directory_iterator at{folder_, error}, end; all && !error && at != end;
          at.increment(error)) {
@@ -48,6 +49,9 @@ void DurableFolder::watch_all() {
         if (at->is_directory(gone)) all = watch(at->path());
     }
     if (all && !error) return;
+    if (!std::exchange(said_, true) && std::filesystem::exists(folder_, error))
+        note(Level::warning, "token-folder-not-watched",
+             {{"folder", folder_.string()}, {"meaning", "each write costs a look at all its files"}});
     watches_.clear();
     events_ = {};
 }

@@ -50,7 +50,7 @@ private:
     Descriptor events_;
     std::map<int, Watched> watches_;
     std::set<std::filesystem::path> empty_;  // lock files, synced once as such: nothing in them to sync again
-    bool broken_ = false;
+    bool broken_ = false, said_ = false;
 };
 
 }  // namespace qscd::hsm

@@ -64,10 +64,10 @@ Bytes ecdsa_der_of(ByteView raw) {
 
 Session::~Session() {
     const auto inside = module_->enter();
-    close();
+    drop();
 }
 
-void Session::close() {
+void Session::drop() {
     if (handle_ != CK_INVALID_HANDLE && generation_ == module_->generation()) api().C_CloseSession(handle_);
     handle_ = CK_INVALID_HANDLE;
 }
@@ -78,7 +78,7 @@ Result<void> Session::ready() {
 }
 
 Result<void> Session::reopen() {
-    close();
+    drop();
     const auto generation = module_->generation();
     CK_ULONG count = 0;
     if (const CK_RV rv = api().C_GetSlotList(CK_TRUE, nullptr, &count); rv != CKR_OK)
@@ -103,7 +103,7 @@ Result<void> Session::reopen() {
     generation_ = generation;
     rv = api().C_Login(handle_, CKU_USER, const_cast<CK_UTF8CHAR*>(pin_.reveal().data()), pin_.size());
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return success();
-    close();
+    drop();
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED)
         return Error{Errc::configuration, "the PIN of token " + label_ + " is wrong or locked"};
     return error_of(rv, "C_Login");
@@ -126,18 +126,23 @@ Result<bool> Session::token_is_there() {
 }
 
 Result<std::vector<CK_OBJECT_HANDLE>> Session::search(std::span<const CK_ATTRIBUTE> wanted) {
+    const auto failed = [&](CK_RV rv, std::string_view call) {
+        drop();
+        return error_of(rv, call);
+    };
     CK_RV rv = api().C_FindObjectsInit(handle_, const_cast<CK_ATTRIBUTE*>(wanted.data()), wanted.size());
-    if (rv != CKR_OK) return error_of(rv, "C_FindObjectsInit");
+    if (rv != CKR_OK) return failed(rv, "C_FindObjectsInit");
     std::vector<CK_OBJECT_HANDLE> out;
     for (;;) {
         std::array<CK_OBJECT_HANDLE, 256> some;
         CK_ULONG count = 0;
         rv = api().C_FindObjects(handle_, some.data(), some.size(), &count);
-        if (rv != CKR_OK || count == 0) break;
+        if (rv != CKR_OK) return failed(rv, "C_FindObjects");
+        if (count == 0) break;
         out.insert(out.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
     }
-    api().C_FindObjectsFinal(handle_);
-    if (rv != CKR_OK) return error_of(rv, "C_FindObjects");
+    rv = api().C_FindObjectsFinal(handle_);
+    if (rv != CKR_OK) return failed(rv, "C_FindObjectsFinal");
     return out;
 }
 
@@ -174,7 +179,7 @@ Result<Bytes> Session::finish(const SigningInput& input) {
     const CK_RV rv = api().C_Sign(handle_, const_cast<std::uint8_t*>(input.data.data()), input.data.size(),
                                   signature.data(), &size);
     if (rv != CKR_OK) {
-        close();  // whatever operation may still be active goes with the session
+        drop();
         return error_of(rv, "C_Sign");
     }
     signature.resize(size);

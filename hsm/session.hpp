@@ -35,6 +35,7 @@ public:
     // A live session, logged in: opens a new one when there is none or the module was re-initialised.
     Result<void> ready();
     Result<void> reopen();
+    void drop();  // whatever operation may still be active in it goes too; ready() opens another
     // What a stale answer calls for and no more: while the session is alive and logged in, only the key's handle is out
     // of date, and nobody logs in again to find out that a key is gone.
     Result<void> renew(CK_RV stale);
@@ -46,6 +47,7 @@ public:
     CK_RV begin(CK_OBJECT_HANDLE key, SigningInput& input);
     Result<Bytes> finish(const SigningInput& input);
 
+    // Drops the session when it fails: a search left open would fail every later one.
     Result<std::vector<CK_OBJECT_HANDLE>> search(std::span<const CK_ATTRIBUTE> wanted);
     Result<Bytes> read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
     // In one call, for what is known to be short.
@@ -57,7 +59,6 @@ public:
     std::uint64_t generation() const { return generation_; }
 
 private:
-    void close();
     std::shared_ptr<Module> module_;
     std::string label_;
     const SecretBytes& pin_;

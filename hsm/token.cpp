@@ -39,7 +39,10 @@ SignAttempt sign_once(Session& session, KeyObject& key, SigningInput& input) {
         if (!handle) return {handle.error(), false};
         const CK_RV rv = session.begin(handle.value(), input);
         if (rv == CKR_OK) return {session.finish(input), true};
-        if (meaning_of(rv) != Meaning::stale || renewed) return {error_of(rv, "C_SignInit"), false};
+        if (meaning_of(rv) != Meaning::stale || renewed) {
+            if (meaning_of(rv) != Meaning::bug) session.drop();
+            return {error_of(rv, "C_SignInit"), false};
+        }
         session.forget(key);
         if (const auto ready = session.renew(rv); !ready) return {ready.error(), false};
     }

@@ -34,11 +34,9 @@ public:
 
 protected:
     Backend() = default;
-    // Only the first trouble of a transaction tells what happened; what comes after follows from it.
     Error failed(Trouble trouble, std::string_view what, std::string_view detail) {
         trouble_ = trouble;
-        return {trouble == Trouble::unknown ? Errc::internal : Errc::store_away,
-                std::string{what.substr(0, shown_of_sql)} + ": " + std::string{detail}};
+        return {Errc::store_away, std::string{what.substr(0, shown_of_sql)} + ": " + std::string{detail}};
     }
     static constexpr std::size_t shown_of_sql = 40;
     Trouble trouble_ = Trouble::none;

@@ -128,6 +128,8 @@ Result<void> Database::transact(const std::function<Result<void>()>& work) {
     }
 }
 
+bool Database::outcome_unknown() const { return backend_->trouble() == Trouble::unknown; }
+
 Result<void> Database::Transaction::commit() {
     auto& database = *std::exchange(database_, nullptr);
     if (!database.failure_.empty()) {

@@ -2,8 +2,8 @@
 // database, with the same meaning of every statement. Statements use $1, $2 …; uniqueness is a row count after
 // ON CONFLICT DO NOTHING, not an exception. Transactions are serialisable on both. A connection that broke is made anew
 // before a statement or a transaction, never inside one.
-// Errors: Errc::store_away when certainly nothing was made durable, Errc::internal when the connection was lost while
-// the store was about to (of a commit, or of a writing statement outside a transaction): done or not, nobody can say.
+// Errors: Errc::store_away. Nothing was made durable, but where outcome_unknown() says so: the connection was lost while
+// the store was about to (of a commit, or of a writing statement outside a transaction), so nobody can say.
 // Thread rules: one thread at a time per Database; the owner locks where it needs more.
 #pragma once
 
@@ -103,6 +103,9 @@ public:
     // than once: it must not change what lies outside the store.
     static constexpr unsigned tries = 6;
     Result<void> transact(const std::function<Result<void>()>& work);
+
+    // Of the latest call that failed.
+    bool outcome_unknown() const;
 
 private:
     explicit Database(std::unique_ptr<Backend> backend);

@@ -67,8 +67,8 @@ void Credentials::take(const pb::LogRecord& record) {
         conclude(record, row == result_rows.end() ? std::string_view{} : row->intent);
     if (begins) intend(record, record.type());
     if (record.type() == "authorised")
-        histories_[record.credential()].unused[record.actor()] +=
-            static_cast<std::int64_t>(number_in(record, "hashes").value_or(0));
+        histories_[record.credential()].unused[record.actor()] += static_cast<std::int64_t>(
+            number_in(record, "hashes").value_or(0));
 }
 
 void Credentials::chain(const pb::LogRecord& record) {
@@ -95,8 +95,8 @@ void Credentials::intend(const pb::LogRecord& record, std::string_view type) {
         const auto history = histories_.find(record.credential());
         const bool authorised = history != histories_.end() && history->second.unused.contains(record.actor());
         if (!authorised)
-            findings_.add(Check::authorisation, at(record), "signing is intended for " + record.actor() +
-                                                                ", to whom nothing was authorised");
+            findings_.add(Check::authorisation, at(record),
+                          "signing is intended for " + record.actor() + ", to whom nothing was authorised");
     }
     open_.emplace(record.seq(), Intent{type == sign_intent ? sign_intent : key_intended, record.credential(),
                                        record.actor(), hashes});
@@ -131,9 +131,9 @@ void Credentials::compare_open(const pb::LogRecord& closing) {
     for (const auto& each : closing.closing().open())
         if (!listed.emplace(each.seq(), &each).second) extra.push_back(each.seq());
     for (const auto& [seq, intent] : open_)
-        if (const auto found = listed.find(seq);
-            found == listed.end() || found->second->credential() != intent.credential ||
-            found->second->key() != (intent.type == key_intended))
+        if (const auto found = listed.find(seq); found == listed.end() ||
+                                                 found->second->credential() != intent.credential ||
+                                                 found->second->key() != (intent.type == key_intended))
             missing.push_back(seq);
     for (const auto& [seq, intent] : listed)
         if (!open_.contains(seq)) extra.push_back(seq);
@@ -143,6 +143,11 @@ void Credentials::compare_open(const pb::LogRecord& closing) {
     if (!extra.empty())
         findings_.add_once(Check::open_intents, "extra " + numbers(extra), at(closing),
                            "listed as intents without a result, and are not: " + numbers(extra));
+}
+
+void Credentials::note_open() {
+    for (const auto& [seq, intent] : open_)
+        findings_.note({Place::record, seq}, std::string{intent.type} + " has no result yet");
 }
 
 }  // namespace qscd::audit

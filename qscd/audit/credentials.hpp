@@ -16,6 +16,8 @@ public:
     void take(const pb::LogRecord& record);
     // The closing record's list of intents without a result.
     void compare_open(const pb::LogRecord& closing);
+    // At the end: what was begun and may have happened.
+    void note_open();
 
 private:
     struct Intent {

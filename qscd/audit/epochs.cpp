@@ -57,8 +57,7 @@ const Epoch* Epochs::start(const pb::LogRecord& record, const std::optional<Sha2
               " of a day, and nobody accepted that");
     if (std::abs(start.time() - record.time()) > clock_tolerance.count())
         wrong(name + " began at another time than its record says");
-    if (!start.unsealed().empty())
-        findings_.note(here, name + " was let go on by people: " + start.unsealed());
+    if (!start.unsealed().empty()) findings_.note(here, name + " was let go on by people: " + start.unsealed());
     const auto [at, fresh] = epochs_.emplace(
         start.epoch(), Epoch{start.epoch(), start.accepted_size(), start.anchored_size(), std::move(key.value()),
                              !start.unsealed().empty()});

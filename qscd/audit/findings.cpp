@@ -23,8 +23,8 @@ void Findings::note(Where where, std::string what) {
 void Findings::move_into(Report& report) {
     for (const auto& [cause, followers] : followers_)
         if (followers.count != 0 && followers.first < findings_.size())
-            findings_[followers.first].what += "; the same at " + std::to_string(followers.count) +
-                                               " more, up to " + describe(followers.last);
+            findings_[followers.first].what += "; the same at " + std::to_string(followers.count) + " more, up to " +
+                                               describe(followers.last);
     report.findings = std::move(findings_);
     report.untold = untold_;
     report.notes = std::move(notes_);

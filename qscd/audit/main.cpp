@@ -38,9 +38,10 @@ Result<Report> report_on(const Asked& asked) {
 
 ExitCode run(int argc, char** argv) {
     Asked asked;
-    CLI::App app{"Checks an exported log of a qscd signature activation module.\n"
-                 "Exit code: 0 clean, 1 something is wrong, 2 usage.",
-                 "qscd-audit-verify"};
+    CLI::App app{
+        "Checks an exported log of a qscd signature activation module.\n"
+        "Exit code: 0 clean, 1 something is wrong, 2 usage.",
+        "qscd-audit-verify"};
     app.footer("Example: qscd-audit-verify --attestation-key sam-attestation.pub.pem --checkpoint last.txt log.export");
     app.set_version_flag("--version", QSCD_VERSION);
     app.add_flag("--json", asked.json, "answer with one JSON object");

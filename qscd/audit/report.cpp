@@ -59,20 +59,13 @@ std::string json_text(const Report& report) {
                                                {"what", finding.what}});
     for (const auto& note : report.notes)
         notes.push_back(boost::json::object{{"where", object_of(note.where)}, {"what", note.what}});
-    boost::json::object out{{"clean", report.clean()},
-                            {"findings", std::move(findings)},
-                            {"untold", report.untold},
-                            {"notes", std::move(notes)},
-                            {"records", report.records},
-                            {"heads", report.heads},
-                            {"epochs", report.epochs},
-                            {"genesis", report.genesis},
-                            {"trial", report.trial},
+    boost::json::object out{{"clean", report.clean()},   {"findings", std::move(findings)}, {"untold", report.untold},
+                            {"notes", std::move(notes)}, {"records", report.records},       {"heads", report.heads},
+                            {"epochs", report.epochs},   {"genesis", report.genesis},       {"trial", report.trial},
                             {"newest", nullptr}};
     if (report.newest)
-        out["newest"] = boost::json::object{{"size", report.newest->size},
-                                            {"epoch", report.newest->epoch},
-                                            {"checkpoint", report.newest->text}};
+        out["newest"] = boost::json::object{
+            {"size", report.newest->size}, {"epoch", report.newest->epoch}, {"checkpoint", report.newest->text}};
     return boost::json::serialize(out);
 }
 

@@ -137,12 +137,10 @@ void Verifier::number(const pb::LogRecord& record) {
     const Where here{Place::record, record.seq()};
     if (record.seq() > next_)
         findings_.add(Check::sequence, here,
-                      record.seq() == next_ + 1
-                          ? "record " + std::to_string(next_) + " is missing before it"
-                          : "records " + std::to_string(next_) + " to " + std::to_string(record.seq() - 1) +
-                                " are missing before it");
-    if (record.seq() < next_)
-        findings_.add(Check::sequence, here, "stands behind record " + std::to_string(next_ - 1));
+                      record.seq() == next_ + 1 ? "record " + std::to_string(next_) + " is missing before it"
+                                                : "records " + std::to_string(next_) + " to " +
+                                                      std::to_string(record.seq() - 1) + " are missing before it");
+    if (record.seq() < next_) findings_.add(Check::sequence, here, "stands behind record " + std::to_string(next_ - 1));
     next_ = std::max(next_, record.seq() + 1);
 }
 
@@ -152,7 +150,8 @@ void Verifier::parts_of(const pb::LogRecord& record) {
     if (record.salt().size() != salt_size) wrong("has no salt of 16 bytes");
     if (record.type().empty() || record.actor().empty() || record.time() <= 0)
         wrong("lacks its type, its actor or its time");
-    if (!record.credential().empty() && record.credential().size() != id_size) wrong("names a credential of odd length");
+    if (!record.credential().empty() && record.credential().size() != id_size)
+        wrong("names a credential of odd length");
     if (record.has_closing() != (record.type() == closing_type)) wrong("is a closing record in part");
     if (record.has_start() != (record.type() == started_type)) wrong("is the start of an epoch in part");
     if (record.result().empty() && !record.has_closing()) wrong("has no result");
@@ -191,8 +190,8 @@ void Verifier::place_in_batch(const pb::LogRecord& record) {
     if (++starts_in_batch_ > 1)
         findings_.add(Check::batch, {Place::record, record.seq()}, "is a second start in one batch");
     const bool head_there = signed_head_ && signed_head_->size == batch_begin_;
-    const auto* epoch = epochs_.start(
-        record, genesis_, {batch_begin_, head_there ? std::optional{signed_head_->digest} : std::nullopt});
+    const auto* epoch = epochs_.start(record, genesis_,
+                                      {batch_begin_, head_there ? std::optional{signed_head_->digest} : std::nullopt});
     time_accepted_ = time_accepted_ || (epoch != nullptr && epoch->unsealed);
 }
 
@@ -209,8 +208,11 @@ void Verifier::close(const pb::LogRecord& record) {
     if (closing.time() != record.time()) wrong("names two times");
     if (genesis_ && closing.trial() != trial_)
         findings_.add_once(Check::batch, "trial", here, "has another trial bit than the genesis");
-    if (closing.clock() != "synchronised" && closing.clock() != "unsynchronised")
+    if (closing.clock() == "unsynchronised") {
+        if (unsynchronised_++ == 0) first_unsynchronised_ = record.seq();
+    } else if (closing.clock() != "synchronised") {
         wrong("does not say whether the clock was synchronised");
+    }
     cells(record);
     credentials_.compare_open(record);
     judge_time();
@@ -225,13 +227,14 @@ void Verifier::cells(const pb::LogRecord& record) {
     for (const auto& leaf : closing.changed()) {
         const auto digest = Sha256Digest::from(view_of(leaf.digest()));
         if (!digest || !changed.emplace(leaf.index(), *digest).second)
-            findings_.add(Check::cells, here, "names the leaf of cell " + std::to_string(leaf.index()) +
-                                                  (digest ? " twice" : " in an odd length"));
+            findings_.add(
+                Check::cells, here,
+                "names the leaf of cell " + std::to_string(leaf.index()) + (digest ? " twice" : " in an odd length"));
     }
     for (const auto& [index, digest] : changed) {
         if (index > cells_.size()) {
-            findings_.add(Check::cells, here, "names cell " + std::to_string(index) + " of " +
-                                                  std::to_string(cells_.size()));
+            findings_.add(Check::cells, here,
+                          "names cell " + std::to_string(index) + " of " + std::to_string(cells_.size()));
             break;
         }
         cells_.set(index, digest);
@@ -261,18 +264,18 @@ void Verifier::head(std::string_view content) {
     if (!number) return wrong("is no head of an epoch");
     const auto* epoch = epochs_.find(*number);
     if (epoch == nullptr)
-        return findings_.add_once(Check::head, "epoch " + std::to_string(*number), here,
-                                  "is signed for epoch " + std::to_string(*number) +
-                                      ", which nothing before it brought in");
+        return findings_.add_once(
+            Check::head, "epoch " + std::to_string(*number), here,
+            "is signed for epoch " + std::to_string(*number) + ", which nothing before it brought in");
     if (!genesis_) return;
     const auto verified = log::verified_head(text, origin_, epoch->key_name(), *epoch->head_key);
     if (!verified) return wrong(verified.error().detail);
     const auto size = verified.value().size;
-    if (size != next_ || size == 0) return wrong("covers " + std::to_string(size) + " records and stands behind " + std::to_string(next_));
+    if (size != next_ || size == 0)
+        return wrong("covers " + std::to_string(size) + " records and stands behind " + std::to_string(next_));
     if (verified.value().root != tree_.root()) {
         if (epochs_.newest() != epoch && abandoned(*epoch, size))
-            return findings_.note(here, "epoch " + std::to_string(*number) +
-                                            " signed another head here, which epoch " +
+            return findings_.note(here, "epoch " + std::to_string(*number) + " signed another head here, which epoch " +
                                             std::to_string(epochs_.after(*number)->number) + " did not go on from");
         signed_head_ = SignedHead{size, sha256(*bytes)};
         return findings_.add_once(
@@ -323,17 +326,17 @@ void Verifier::judge_checkpoint() {
     const auto* epoch = epochs_.find(*number);
     if (epoch == nullptr)
         return wrong(spoken + " and epoch " + std::to_string(*number) + ", which the export does not bring in" +
-                     (size > next_ ? ": the tail after record " + std::to_string(next_ == 0 ? 0 : next_ - 1) +
-                                         " is missing"
-                                   : ""));
+                     (size > next_
+                          ? ": the tail after record " + std::to_string(next_ == 0 ? 0 : next_ - 1) + " is missing"
+                          : ""));
     const auto verified = log::verified_head(*options_.checkpoint, origin_, epoch->key_name(), *epoch->head_key);
     if (!verified) return wrong("the checkpoint does not verify: " + verified.error().detail);
     const bool same = root_at_checkpoint_ && *root_at_checkpoint_ == checkpoint_->root;
     if (same) return;
     const auto* next = epochs_.after(*number);
     if (abandoned(*epoch, size))
-        return findings_.note({}, "the checkpoint is a head that epoch " + std::to_string(next->number) +
-                                      " did not go on from");
+        return findings_.note(
+            {}, "the checkpoint is a head that epoch " + std::to_string(next->number) + " did not go on from");
     if (next != nullptr && size > next->accepted_size)
         return wrong(spoken + ", and epoch " + std::to_string(next->number) + " went on from " +
                      std::to_string(next->accepted_size));
@@ -358,6 +361,10 @@ Report Verifier::finish() {
         findings_.add(Check::tail, {Place::record, covered_},
                       std::to_string(next_ - covered_) + " records from here on stand under no good head");
     judge_checkpoint();
+    if (unsynchronised_ != 0)
+        findings_.note({Place::record, first_unsynchronised_},
+                       "from here on the clock followed no source in " + std::to_string(unsynchronised_) + " batches");
+    credentials_.note_open();
 
     Report report;
     findings_.move_into(report);

@@ -74,7 +74,8 @@ private:
     };
     std::optional<Step> back_in_batch_;  // of the clock, when no start of this batch accounts for it
     bool time_accepted_ = false;         // by people, for this batch
-    std::uint64_t covered_ = 0;  // by good heads
+    std::uint64_t unsynchronised_ = 0, first_unsynchronised_ = 0;  // closing records that say so
+    std::uint64_t covered_ = 0;                                    // by good heads
     struct SignedHead {
         std::uint64_t size;
         Sha256Digest digest;  // of its text

@@ -128,11 +128,9 @@ Result<std::string> Access::issue_token(const ClientId& client, std::chrono::sec
     if (static_cast<std::size_t>(live) >= live_tokens_limit)
         return Error{Errc::too_many_requests, "live tokens of one client"};
     crash_point("gatewayd.token.before-commit");
-    const auto kept =
+    QSCD_TRY(
         database_->execute("INSERT INTO access_token (digest, client, scope, expires) VALUES ($1, $2, $3, $4)",
-                           {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)});
-    // A token that nobody was given is none, also where it is not known whether the store has it.
-    if (!kept) return Error{Errc::store_away, kept.error().detail};
+                           {of(digest.bytes()), client.text(), std::string{service_scope}, unix_seconds(now + life)}));
     crash_point("gatewayd.token.after-commit");
     tokens_.emplace(digest, Token{client, now + life});
     return to_base64url(token.reveal());

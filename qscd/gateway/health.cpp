@@ -35,6 +35,9 @@ Health::Report Health::asked() {
         if (!sam.value().store() || !sam.value().tokens()) {
             out.samd = class_of(sam.value().store() ? Errc::token_away : Errc::store_away);
             tell(out.detail, "samd", sam.value().detail());
+        } else if (sam.value().clock() == "jumped") {
+            out.samd = "clock_jumped";
+            tell(out.detail, "samd", sam.value().detail());
         }
     }
     if (const auto ra = registration_.health(); !ra) {

@@ -1,6 +1,7 @@
 #include "qscd/sam/core.hpp"
 
 #include "base/diagnostics.hpp"
+#include "base/stack.hpp"
 
 namespace qscd::sam {
 namespace {
@@ -201,6 +202,7 @@ void Core::serve() {
         if (lost_) return;
         const bool idle = steps.empty();
         run(std::move(steps));
+        wipe_stack();  // factors passed through it
         if (last) return;
         if (idle) check_records();
         reseal();

@@ -1,7 +1,6 @@
 #include "qscd/sam/service.hpp"
 
 #include "base/crash_point.hpp"
-#include "base/clock_state.hpp"
 #include "base/diagnostics.hpp"
 #include "base/process/confinement.hpp"
 #include "protocol/sam.pb.h"
@@ -144,6 +143,16 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
         auto request = std::make_shared<typename decltype(parsed)::value_type>(std::move(parsed.value()));
         sam_.core->post([request, step](Ledger& ledger) { step(ledger, request); }, refused);
     };
+    // The same for what hangs on the time of day.
+    const auto timely = [&](auto parsed, auto step) {
+        const auto told = std::string{pb::SamRequest::descriptor()->FindFieldByNumber(which)->name()};
+        return with(std::move(parsed), [=, this](Ledger& ledger, auto request) {
+            if (const auto good = clock_.look(); !good)
+                return refuse(sam_, ledger, request->client.text(), request->credential, told, good.error(),
+                              Reply<pb::Done>{[responder](const auto& result) { responder.fail(result.error()); }});
+            step(ledger, request);
+        });
+    };
     switch (which) {
         case pb::SamRequest::kDescribe:
             return with(id_in<CredentialId>(message->describe().credential(), "credentialID"),
@@ -164,7 +173,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 responder.answer(out);
             });
         case pb::SamRequest::kOpenChallenge:
-            return with(parse(message->open_challenge()), [=, this](Ledger& ledger, auto request) {
+            return timely(parse(message->open_challenge()), [=, this](Ledger& ledger, auto request) {
                 authorisation_.open_challenge(ledger, request,
                                               through<std::chrono::seconds>(responder, [](const auto& life) {
                                                   pb::ChallengeOpened out;
@@ -173,7 +182,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                                               }));
             });
         case pb::SamRequest::kAuthorise:
-            return with(parse(*message->mutable_authorise()), [=, this](Ledger& ledger, auto request) {
+            return timely(parse(*message->mutable_authorise()), [=, this](Ledger& ledger, auto request) {
                 authorisation_.authorise(ledger, request,
                                          through<AuthorisedSad>(responder, [](const AuthorisedSad& sad) {
                                              pb::Authorised out;
@@ -183,7 +192,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                                          }));
             });
         case pb::SamRequest::kSign:
-            return with(parse(*message->mutable_sign()), [=, this](Ledger& ledger, auto request) {
+            return timely(parse(*message->mutable_sign()), [=, this](Ledger& ledger, auto request) {
                 signing_.sign(ledger, request, through<SignatureList>(responder, [](const SignatureList& signatures) {
                                   pb::Signatures out;
                                   for (const auto& signature : signatures) out.add_signatures(string_of(signature));
@@ -281,13 +290,15 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
         case pb::SamRequest::kHealth: {
             const auto report = [this, responder](const Result<void>& condition, std::uint64_t size) {
                 pb::SamHealthReport out;
+                const auto clock = clock_.look();
                 out.set_tokens(sam_.signer_token.reachable() && sam_.own_token.reachable() &&
                                (condition || condition.error().code != Errc::token_away));
                 out.set_store(condition || (condition.error().code != Errc::store_away && condition.error().code != Errc::sealed));
                 if (!condition) out.set_detail(describe(condition.error()));
                 out.set_log_size(size);
                 for (auto& each : process::confinement().missing()) out.add_missing(std::move(each));
-                out.set_clock(std::string{clock_state()});
+                out.set_clock(clock_.state());
+                if (condition && !clock) out.set_detail(describe(clock.error()));
                 responder.answer(out);
             };
             return sam_.core->post([report](Ledger& ledger) { report(success(), ledger.size()); },

@@ -4,6 +4,7 @@
 
 #include "protocol/channel.hpp"
 #include "qscd/sam/authorisation.hpp"
+#include "qscd/sam/clock_guard.hpp"
 #include "qscd/sam/enrolment.hpp"
 #include "qscd/sam/signing_service.hpp"
 
@@ -24,6 +25,7 @@ private:
     Authorisation authorisation_;
     SigningService signing_;
     Enrolment enrolment_;
+    ClockGuard clock_;
 };
 
 }  // namespace qscd::sam

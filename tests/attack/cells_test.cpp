@@ -272,36 +272,35 @@ const Mutation mutations[] = {
 };
 
 struct MutatedCell : CellAttack, ::testing::WithParamInterface<KindRow> {
-    // "" when the change was found as it should be.
+    // "" when the change was found as it should be. The SAM stands still before and after.
     std::string attack(CellKind kind, const Mutation& mutation, const Rows& rows) {
-        stop();
         const StoreCopy whole{tokens.folder, "whole"};
         mutation.make(*store(), rows);
+        const bool at_start = mutation.found == Found::at_start,
+                   only_it = std::string_view{mutation.name} != "BlobsSwapped";
+        next_step();
         std::string complaint;
         Errc of_it{}, of_another{};
         const auto said = said_during([&] {
             start();
             of_it = use_of(kind, credential);
-            of_another = mutation.found == Found::at_start ? use_of(CellKind::credential, other) : Errc{};
+            of_another = at_start ? use_of(CellKind::credential, other) : Errc{};
         });
-        const auto wanted = mutation.found == Found::at_start ? Errc::sealed : Errc::internal;
-        if (of_it != wanted) complaint += " answered " + std::string{name_of(of_it)};
-        if (mutation.found == Found::at_start && of_another != Errc::sealed) complaint += " others were served";
+        if (of_it != (at_start ? Errc::sealed : Errc::internal))
+            complaint += " answered " + std::string{name_of(of_it)};
+        if (at_start && of_another != Errc::sealed) complaint += " others were served";
         if (alarms_in(said) == 0) complaint += " no alarm";
-        if (mutation.found == Found::at_use && std::string_view{mutation.name} != "BlobsSwapped" && !signs(other))
-            complaint += " others were not served";
+        if (!at_start && only_it && !signs(other)) complaint += " others were not served";
         stop();
-        if (mutation.found == Found::at_start) {
+        if (at_start) {
             whole.put_back();
         } else {
             const auto database = store();
             EXPECT_TRUE(database->execute("DELETE FROM blob WHERE idx = $1", {rows.now.idx}));
             EXPECT_TRUE(database->execute("INSERT INTO blob (idx, epoch, sealed) VALUES ($1, $2, $3)",
                                           {rows.now.idx, rows.now.epoch, store::of(rows.now.sealed)}));
-            if (std::string_view{mutation.name} == "BlobsSwapped") write_blob(*database, rows.other, rows.other.idx);
+            if (!only_it) write_blob(*database, rows.other, rows.other.idx);
         }
-        start();
-        next_step();
         return complaint;
     }
     Rows rows_of(CellKind kind, const Row& earlier) {
@@ -328,25 +327,34 @@ TEST_P(MutatedCell, SAM_08_T_18_T_20_IsFoundHoweverItWasChanged) {
     const auto earlier = changed_once_more(kind);
     const auto before = signed_so_far();
     std::size_t others = 0;
+    stop();
     for (const auto& mutation : mutations) {
         const auto rows = rows_of(kind, earlier);
         ASSERT_NE(rows.now.sealed, rows.earlier.sealed);
         EXPECT_EQ(attack(kind, mutation, rows), "") << mutation.name;
         others += mutation.found == Found::at_use && std::string_view{mutation.name} != "BlobsSwapped" ? 1 : 0;
     }
+    start();
     EXPECT_EQ(signed_so_far(), before + others) << "nothing was signed but by the others";
     EXPECT_EQ(use_of(kind, credential), Errc{}) << "with all put back, all goes on";
     EXPECT_TRUE(signs(credential));
 }
 
-TEST_P(MutatedCell, ProofOfTheHarness_AnUnchangedCellIsToldFromAChangedOne) {
+TEST_P(MutatedCell, ProofOfTheHarness_AnUnchangedCellIsToldFromAChangedOneAtItsUse) {
     const auto kind = GetParam().kind;
     const auto rows = rows_of(kind, changed_once_more(kind));
+    stop();
     const Mutation none{"None", Found::at_use, [](auto&, const Rows&) {}};
     EXPECT_EQ(attack(kind, none, rows), " answered " + std::string{name_of(Errc{})} + " no alarm");
-    const Mutation also_none{"None", Found::at_start, [](auto&, const Rows&) {}};
-    EXPECT_EQ(attack(kind, also_none, rows),
-              " answered " + std::string{name_of(Errc{})} + " others were served no alarm");
+    start();
+}
+TEST_P(MutatedCell, ProofOfTheHarness_AnUnchangedCellIsToldFromAChangedOneAtAStart) {
+    const auto kind = GetParam().kind;
+    const auto rows = rows_of(kind, changed_once_more(kind));
+    stop();
+    const Mutation none{"None", Found::at_start, [](auto&, const Rows&) {}};
+    EXPECT_EQ(attack(kind, none, rows), " answered " + std::string{name_of(Errc{})} + " others were served no alarm");
+    start();
 }
 
 // ── With the key that hides the cells ───────────────────────────────────────────────────────────────────────────────
@@ -439,12 +447,12 @@ TEST_P(ForgedCell, SAM_08_NoFieldCanBeChangedWhenTheCellIsUsed) {
     }
     start();
     const auto before = signed_so_far();
-    clock.advance(1min);
     for (std::size_t i = 0; i < changes.size(); ++i) {
+        clock.advance(1min);
         Errc answered{};
         const auto said = said_during([&] { answered = use_target(targets[i]); });
         EXPECT_EQ(answered, Errc::internal) << changes[i].name;
-        EXPECT_EQ(alarms_in(said), 1u) << changes[i].name;
+        EXPECT_GE(alarms_in(said), 1u) << changes[i].name;
     }
     EXPECT_NE(use_target(targets.back()), Errc::internal) << "the one that nobody forged can be used";
     EXPECT_EQ(signed_so_far(), before);

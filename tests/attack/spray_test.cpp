@@ -2,7 +2,7 @@
 // and whoever is attacked signs all the same. [T-08] [T-12] [T-13] [AUTHN-09] [AUTHN-29]
 #include <map>
 
-#include "tests/attack/sam_process.hpp"
+#include "tests/attack/spied_trial.hpp"
 
 namespace qscd::attack {
 namespace {
@@ -32,15 +32,10 @@ struct Flood {
     std::size_t evaluated() const { return count(Errc::factors_wrong) + count(Errc::parameter_invalid) + granted; }
 };
 
-struct Spray : sam::TrialSam {
+struct Spray : SpiedTrial {
     std::vector<Target> targets;
+    std::size_t victim_signed = 0;
     sam::Credential victim = enrol(sam::anna());
-
-    Wire gateway() {
-        auto [near, far] = socket_pair();
-        running->server.serve(std::move(far), "gatewayd");
-        return Wire{std::move(near)};
-    }
 
     // Signers by the thousand, each with an app of their own: cells like the victim's, written as the SAM writes them.
     void populate(std::size_t count) {
@@ -66,6 +61,7 @@ struct Spray : sam::TrialSam {
             ledger.record({sam::Event::factors_set, "bootstrap"});
         });
         start();
+        start_counting();
     }
 
     // A code that is not by chance the right one.
@@ -113,6 +109,7 @@ struct Spray : sam::TrialSam {
         auto sad = authorise(victim, {.code = code(victim), .client = portal});
         if (sad) {
             EXPECT_TRUE(sign(victim, sad.value().sad(), {"contract"}, "", Scheme::ecdsa, portal));
+            ++victim_signed;
         }
         return sad;
     }
@@ -153,7 +150,8 @@ TEST_F(Spray, T_12_AUTHN_29_OnePortalOverAllSignersTripsItsLimitAndNobodyElseNot
         EXPECT_TRUE(victim_waits(hostile));
         EXPECT_TRUE(victim_signs("portal")) << "at once, through another portal";
     }
-    EXPECT_EQ(pin_tries_spent(), 0u) << "without the code no PIN is looked at";
+    EXPECT_EQ(pin_evaluations(), victim_signed) << "without the code no PIN is looked at, says the module";
+    EXPECT_EQ(pin_tries_spent(), 0u) << "and say the cells";
 }
 
 TEST_F(Spray, AUTHN_29_ManyPortalsTripTheServicesLimitAndAMinuteLaterAllIsWell) {
@@ -171,6 +169,7 @@ TEST_F(Spray, AUTHN_29_ManyPortalsTripTheServicesLimitAndAMinuteLaterAllIsWell) 
     }
     next_minute();
     EXPECT_TRUE(victim_signs("portal"));
+    EXPECT_EQ(pin_evaluations(), victim_signed);
     EXPECT_EQ(pin_tries_spent(), 0u);
 }
 
@@ -193,6 +192,7 @@ TEST_F(Spray, AUTHN_29_ARestartInTheMiddleOfAMinuteGivesNothingBack) {
 TEST_F(Spray, T_08_T_13_OneSignerADayAndRestartsChangeNothing) {
     const auto each_hours = size_of_attack(8, 30), restarts = size_of_attack(4, 100);
     const auto started = clock.now();
+    start_counting();
     std::size_t evaluated = 0;
     for (std::size_t hour = 0; hour < 24; ++hour) {
         const auto got = flood(
@@ -208,6 +208,7 @@ TEST_F(Spray, T_08_T_13_OneSignerADayAndRestartsChangeNothing) {
     }
     ASSERT_LT(clock.now(), started + 24h);
     EXPECT_LE(evaluated, day_budget);
+    EXPECT_EQ(pin_evaluations(), 0u);
     EXPECT_EQ(pin_tries_spent(), 0u);
     clock.advance(24h);
     EXPECT_TRUE(victim_signs("portal")) << "never for good";
@@ -228,7 +229,9 @@ TEST_F(Spray, ProofOfTheHarness_WhoeverWaitsIsNotStopped) {
 // … and with the phone in hand PIN tries do go.
 TEST_F(Spray, ProofOfTheHarness_WithTheCodeAPinTryIsSpentAndCounted) {
     next_minute();
+    start_counting();
     EXPECT_EQ(authorise(victim, {.pin = "00000000", .code = code(victim)}).error().code, Errc::factors_wrong);
+    EXPECT_EQ(pin_evaluations(), 1u);
     EXPECT_EQ(pin_tries_spent(), 1u);
 }
 

@@ -169,6 +169,7 @@ TEST_P(Death, SAM_05_T_49_OfSamdLeavesNoCore) {
         for (const auto& each : fs::directory_iterator{deployment->in("")}) out.insert(each.path().filename());
         return out;
     };
+    deployment->advance(std::chrono::hours{25});  // a day has room for few unclean ends
     const auto before = files();
     const auto pid = deployment->daemons().at("samd").pid;
     ::kill(pid, GetParam());
@@ -182,19 +183,82 @@ TEST_P(Death, SAM_05_T_49_OfSamdLeavesNoCore) {
 
 // --- the clock
 
-TEST_F(Confined, AUD_11_HealthSaysWhetherTheClockIsSynchronised) {
-    const auto clock = [] {
+// The deployment's clock, set by somebody: the time of day moves, and what has run does not.
+class Clock : public Confined {
+protected:
+    static void SetUpTestSuite() {
+        Confined::SetUpTestSuite();
+        anna = std::make_unique<Signer>(*deployment, "anna", 1);
+        credential = anna->enrol("qscd-totp");
+        portal = std::make_unique<Portal>(*deployment, "portal-1", std::vector<std::string>{"anna"});
+    }
+    static void TearDownTestSuite() {
+        portal.reset();
+        anna.reset();
+        Confined::TearDownTestSuite();
+    }
+    void SetUp() override { script_ = required(read_file(path()), "the clock"); }
+    void TearDown() override { says(""); }
+    // Behind what the script said before.
+    void says(const std::string& more) const { required(write_file(path(), script_ + more), "the clock"); }
+    static fs::path path() { return deployment->top() / "clock"; }
+    static std::string clock_of_samd() {
         pb::SamRequest request;
         (void)request.mutable_health();
         return required(deployment->ask<pb::SamHealthReport>("samd", request), "health").clock();
-    };
-    const auto script = deployment->top() / "clock";
-    const auto before = required(read_file(script), "the clock");
-    required(write_file(script, before + " unsynchronised"), "the clock");
-    EXPECT_EQ(clock(), "unsynchronised");
-    required(write_file(script, before + " synchronised"), "the clock");
-    EXPECT_EQ(clock(), "synchronised");
-    required(write_file(script, before), "the clock");
+    }
+    std::string script_;
+    static inline std::unique_ptr<Signer> anna;
+    static inline Credential credential;
+    static inline std::unique_ptr<Portal> portal;
+};
+
+TEST_F(Clock, AUD_11_HealthSaysWhetherItIsSynchronised) {
+    says(" unsynchronised");
+    EXPECT_EQ(clock_of_samd(), "unsynchronised");
+    says(" synchronised");
+    EXPECT_EQ(clock_of_samd(), "synchronised");
+}
+
+struct Jump {
+    const char* name;
+    std::chrono::seconds by;
+    bool stops;
+};
+struct JumpOfTheClock : Clock, testing::WithParamInterface<Jump> {};
+INSTANTIATE_TEST_SUITE_P(, JumpOfTheClock,
+                         testing::Values(Jump{"OneSecondForward", std::chrono::seconds{1}, false},
+                                         Jump{"OneSecondBack", std::chrono::seconds{-1}, false},
+                                         Jump{"OneHourForward", std::chrono::hours{1}, true},
+                                         Jump{"OneHourBack", std::chrono::hours{-1}, true},
+                                         Jump{"OneYearForward", std::chrono::years{1}, true},
+                                         Jump{"OneYearBack", std::chrono::years{-1}, true}),
+                         [](const auto& each) { return each.param.name; });
+
+TEST_P(JumpOfTheClock, OPS_12_T_34_StopsSigningIsAnAlarmAndEndsWithIt) {
+    const auto hash = hash_numbered(7);
+    const auto sad = portal->sad_for(*anna, credential, {hash});
+    script_ = required(read_file(path()), "the clock");  // getting a code took time
+    const auto lines = required(read_file(deployment->in("log/samd.log")), "log").size();
+    const Evidence evidence{*deployment};
+    says(" jump=" + std::to_string(GetParam().by.count()));
+
+    EXPECT_EQ(clock_of_samd() == "jumped", GetParam().stops);
+    const auto answer = portal->sign({credential.id, sad, {hash}});
+    EXPECT_EQ(answer.status == 200, !GetParam().stops) << answer;
+    EXPECT_EQ(evidence.count("signed"), GetParam().stops ? 0U : 1U);
+    if (!GetParam().stops) return;
+    EXPECT_NE(portal->authorise(credential.id, {hash}, {anna->pin(), "TOTP", "000000"}).status, 200U);
+    EXPECT_TRUE(eventually([] {
+        return deployment->https("GET", "/health/ready").body.find(R"("samd":"clock_jumped")") != std::string::npos;
+    }));
+    EXPECT_THAT(required(read_file(deployment->in("log/samd.log")), "log").substr(lines),
+                HasSubstr(R"("level":"alarm","event":"clock-jumped")"));
+
+    says("");
+    EXPECT_EQ(portal->sign({credential.id, sad, {hash}}).status, 200U) << "the token was not used meanwhile";
+    EXPECT_EQ(evidence.count("signed"), 1U);
+    EXPECT_TRUE(eventually([] { return deployment->ready(); }));
 }
 
 }  // namespace

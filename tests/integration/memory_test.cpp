@@ -113,7 +113,7 @@ protected:
     do {                                                                           \
         const auto found = found_in(daemon, wanted);                               \
         if (!refusal_.empty()) GTEST_SKIP() << "only root may look: " << refusal_; \
-        EXPECT_THAT(found, testing::IsEmpty()) << daemon;                          \
+        EXPECT_THAT(found, testing::IsEmpty()) << (daemon);                        \
     } while (false)
 
 TEST_F(Memory, SAM_05_T_49_SamdKeepsNoPinNoCodeNoSadTokenAndNoAppSecret) { NOTHING_IS_FOUND_IN("samd", canaries); }

@@ -1,5 +1,6 @@
 // A whole deployment in a temporary folder, made and run by the real `qscd` binary: `qscd init`, `qscd up` with the
-// daemons whose clock is a file, fresh SoftHSM2 tokens, free ports. Stopping asserts a clean end.
+// daemons whose clock is a file, fresh SoftHSM2 tokens, free ports. Its stores are SQLite files or, where the environment
+// says QSCD_TEST_STORE=postgresql, on a PostgreSQL server of its own. Stopping asserts a clean end.
 // Thread rules: one thread; one deployment at a time owns this process's test clock.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "base/net/client.hpp"
 #include "policy/deployment.hpp"
 #include "protocol/channel.hpp"
+#include "tests/instruments/cluster/cluster.hpp"
 #include "tests/integration/program.hpp"
 
 namespace qscd::integration {
@@ -33,6 +35,7 @@ public:
 
     const fs::path& top() const { return top_; }  // beside the deployment there is room for a test's own files
     fs::path in(std::string_view path) const { return top_ / "deployment" / path; }
+    instruments::Cluster* cluster() const { return cluster_.get(); }  // null on SQLite
     const policy::Deployment& settings() const { return *settings_; }
 
     void start();
@@ -75,6 +78,7 @@ public:
 private:
     How how_;
     fs::path top_;
+    std::unique_ptr<instruments::Cluster> cluster_;
     std::optional<policy::Deployment> settings_;
     pid_t supervisor_ = 0;
     std::chrono::seconds offset_{0};

@@ -40,6 +40,11 @@ void expect_no_secret_was_written(const RunningDeployment& deployment) {
         for (const auto& each : fs::recursive_directory_iterator{deployment.in(folder)})
             if (each.is_regular_file()) look_at(each.path());
     look_at(deployment.top() / "up.log");
+    if (const auto* cluster = deployment.cluster()) {
+        look_at(cluster->log_file());
+        for (const auto& each : fs::recursive_directory_iterator{cluster->tables()})
+            if (each.is_regular_file()) look_at(each.path());
+    }
     EXPECT_GE(files, 12U) << "each daemon has a log, and five a store";
 
     // The same search finds the codes where they do stand.

@@ -118,7 +118,7 @@ void Cluster::start() {
     std::vector<std::string> words{(binaries() / "postgres").string(), "-D", data_.string(), "-k", sockets_.string()};
     for (const auto* each : usual_settings) words.insert(words.end(), {"-c", each});
     for (const auto& each : settings_) words.insert(words.end(), {"-c", each});
-    postmaster_ = launch(words, top_ / "server.log");
+    postmaster_ = launch(words, log_file());
     const auto end = std::chrono::steady_clock::now() + patience;
     const store::Server server{.host = sockets_.string(), .database = "postgres", .role = "admin"};
     while (!store::Database::open(server)) {
@@ -150,7 +150,7 @@ std::unique_ptr<store::Database> Cluster::admin() const { return good(store::Dat
 
 std::vector<store::Row> Cluster::ask(std::string_view sql) const { return good(admin()->query(sql)); }
 
-std::string Cluster::log() const { return good(read_file(top_ / "server.log", std::size_t{1} << 30)); }
+std::string Cluster::log() const { return good(read_file(log_file(), std::size_t{1} << 30)); }
 
 pid_t Cluster::follow() const {
     fs::create_directories(top_ / "stream");

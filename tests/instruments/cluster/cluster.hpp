@@ -35,7 +35,9 @@ public:
     std::unique_ptr<store::Database> admin() const;
     std::vector<store::Row> ask(std::string_view sql) const;
 
-    std::string log() const;  // what the server wrote, every statement among it
+    std::filesystem::path log_file() const { return top_ / "server.log"; }  // every statement stands there
+    std::filesystem::path tables() const { return data_ / "base"; }         // folder of what is stored
+    std::string log() const;
 
     pid_t follow() const;     // starts a client that streams what is committed, as a standby does
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/file.hpp"
+#include "tests/unit/hsm/other_owner.hpp"
 #include "tests/unit/hsm/soft_token.hpp"
 
 namespace qscd::hsm {
@@ -176,6 +177,30 @@ TEST_P(AnchorTest, AnAbsentTokenIsNoAbsentAnchor) {
     while (!token->reachable()) std::this_thread::yield();
     ASSERT_TRUE(writer.write(view_of("back"))) << "the keeper logged in again, and the handles are found anew";
     EXPECT_THAT(texts(writer.read().value()), ElementsAre("back", "genesis"));
+}
+
+// In place means: emptied first. Whenever the writer is killed, what it answered last is there, or what it was writing.
+TEST_P(AnchorTest, AWriterKilledAtAnyInstantLosesNothingItAnswered) {
+    auto anchor = made();
+    for (int round = 0; round < 8; ++round) {
+        SCOPED_TRACE(round);
+        std::uint64_t answered = 0;
+        {
+            OtherOwner writer{place, "sam"};
+            auto line = writer.say("anchor head");
+            for (int heard = 1; heard < 3; ++heard) line = writer.hear();
+            std::this_thread::sleep_for(std::chrono::microseconds{40 * round});  // into the next write
+            writer.kill();
+            for (; !line.empty(); line = writer.hear()) answered = std::stoull(line);
+        }
+        auto found = after_restart();
+        const auto contents = found.read().value();
+        ASSERT_FALSE(contents.whole.empty());
+        const auto newest = std::stoull(std::string{text_of(contents.whole[0])});
+        EXPECT_GE(newest, answered);
+        EXPECT_LE(newest, answered + 1);
+        EXPECT_LE(contents.damaged, 1u);
+    }
 }
 
 struct AnchorFormTest : AnchorTest {};

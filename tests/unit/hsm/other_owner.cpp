@@ -3,20 +3,30 @@
 //   ready                    whether the token is open
 //   make CKA_ID LABEL        a P-256 key
 //   destroy CKA_ID
+//   anchor NAME              writes 1, 2, 3 … into it and says each once it is durable, until it is killed
 #include <iostream>
 #include <sstream>
 
-#include "hsm/token.hpp"
+#include "hsm/anchor.hpp"
 #include "tests/unit/hsm/soft_token.hpp"
 
 namespace qscd::hsm {
 namespace {
+
+Result<void> write_for_ever(Token& token, const std::string& name) {
+    QSCD_TRY(auto anchors, Anchors::open(token, name));
+    for (std::uint64_t number = 1;; ++number) {
+        QSCD_TRY(anchors.write(view_of(std::to_string(number))));
+        std::cout << number << std::endl;
+    }
+}
 
 Result<void> obey(Token& token, const std::string& line) {
     std::istringstream words{line};
     std::string command, id_text, label;
     words >> command >> id_text >> label;
     if (command == "ready") return success();
+    if (command == "anchor") return write_for_ever(token, id_text);
     const auto id = CkaId::from_hex(id_text);
     if (!id) return Error{Errc::parameter_invalid, line};
     if (command == "destroy") return token.destroy(*id);

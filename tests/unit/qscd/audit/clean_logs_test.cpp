@@ -153,6 +153,26 @@ TEST_F(CleanLog, SaysThatATailMayBeMissingUnlessThereIsACheckpoint) {
     EXPECT_TRUE(report.notes.empty()) << human_text(report);
 }
 
+TEST_F(CleanLog, AUD_11_SaysWhenItsClockFollowedNoSource) {
+    log.lie_in_closing = [](pb::Closing& closing) { closing.set_clock("unsynchronised"); };
+    log.start();
+    log.close();
+    EXPECT_THAT(human_text(log.verify()),
+                HasSubstr("record 2: from here on the clock followed no source in 2 batches"));
+    expect_clean();
+}
+
+TEST_F(CleanLog, SaysWhatWasBegunAndHasNoResultYet) {
+    log.start();
+    log.enrol(anna);
+    log.record("authorised", "portal", anna, {{"hashes", "1"}});
+    const auto intent = log.record("sign-intent", "portal", anna, {{"hashes", "1"}});
+    log.close();
+    EXPECT_THAT(human_text(log.verify()),
+                HasSubstr("record " + std::to_string(intent) + ": sign-intent has no result yet"));
+    expect_clean();
+}
+
 TEST_F(CleanLog, GoesOnFromAnOlderCheckpoint) {
     log.start();
     log.enrol(anna);

@@ -78,7 +78,8 @@ const Edit edits[] = {
     {"ClosingCellRoot", "closing", [](auto& r) { flip(*r.mutable_closing()->mutable_cell_root()); }},
     {"ClosingTime", "closing", [](auto& r) { r.mutable_closing()->set_time(r.time() + 1); }},
     {"ClosingTrial", "closing", [](auto& r) { r.mutable_closing()->set_trial(false); }},
-    {"ClosingChanged", "closing", [](auto& r) { r.mutable_closing()->add_changed()->set_digest(std::string(32, 'x')); }},
+    {"ClosingChanged", "closing",
+     [](auto& r) { r.mutable_closing()->add_changed()->set_digest(std::string(32, 'x')); }},
     {"ClosingOpen", "closing", [](auto& r) { r.mutable_closing()->add_open()->set_seq(2); }},
     {"ClosingClock", "closing", [](auto& r) { r.mutable_closing()->set_clock("unsynchronised"); }},
     {"StartBody", "started", [](auto& r) { flip(*r.mutable_start()->mutable_body()); }},
@@ -149,8 +150,15 @@ const Damage damages[] = {
      record_place(12)},
     {"TheFirstRecordCutOut", Check::sequence,
      [](auto& l) { l.erase(l.begin() + static_cast<long>(line_of_record(l, 0))); }, record_place(1)},
-    {"TwoRecordsSwapped", Check::sequence,
-     [](auto& l) { std::swap(l[line_of_record(l, 7)], l[line_of_record(l, 8)]); }, record_place(8)},
+    {"TheLastRecordOfACredentialLeftOut", Check::sequence,
+     [](auto& l) {
+         std::size_t last = 0;
+         for (std::size_t i = 2; i < l.size(); ++i)
+             if (l[i].starts_with("record ") && record_in(l[i]).credential() == anna) last = i;
+         l.erase(l.begin() + static_cast<long>(last));
+     }},
+    {"TwoRecordsSwapped", Check::sequence, [](auto& l) { std::swap(l[line_of_record(l, 7)], l[line_of_record(l, 8)]); },
+     record_place(8)},
     {"ARecordTwice", Check::sequence,
      [](auto& l) {
          const auto at = line_of_record(l, 7);
@@ -170,8 +178,7 @@ const Damage damages[] = {
          l.push_back(l[at]);
          l.erase(l.begin() + static_cast<long>(at));
      }},
-    {"TheRecordsReversed", Check::sequence,
-     [](auto& l) { std::reverse(l.begin() + 2, l.end()); }},
+    {"TheRecordsReversed", Check::sequence, [](auto& l) { std::reverse(l.begin() + 2, l.end()); }},
     {"AClosingRemoved", Check::head,
      [](auto& l) {
          const auto head = line_of_head(l, 2);
@@ -225,8 +232,7 @@ const Damage damages[] = {
     {"AnotherAttestationKey", Check::genesis,
      [](auto& l) {
          auto genesis = protocol::decode<pb::Genesis>(*from_base64(l[1].substr(8))).value();
-         genesis.set_attestation_key(
-             std::string{qscd::text_of(der_of(log_of_three_epochs().head_key(1), i2d_PUBKEY))});
+         genesis.set_attestation_key(std::string{qscd::text_of(der_of(log_of_three_epochs().head_key(1), i2d_PUBKEY))});
          l[1] = "genesis " + to_base64(protocol::encode(genesis));
      },
      line_place(2)},

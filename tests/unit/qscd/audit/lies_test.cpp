@@ -65,7 +65,8 @@ const Lie lies[] = {
      [](auto& log) { with_closing(log, once([](auto& c) { c.mutable_changed(0)->set_digest("short"); })); }},
     {"ALeafTwice", Check::cells,
      [](auto& log) { with_closing(log, once([](auto& c) { *c.add_changed() = c.changed(0); })); }},
-    {"ALeafBeyondTheArray", Check::cells, [](auto& log) {
+    {"ALeafBeyondTheArray", Check::cells,
+     [](auto& log) {
          with_closing(log, once([](auto& c) {
                           auto& far = *c.add_changed();
                           far.set_index(1ULL << 60);
@@ -82,17 +83,18 @@ const Lie lies[] = {
     {"TheTrialBitCleared", Check::batch,
      [](auto& log) { with_closing(log, once([](auto& c) { c.set_trial(false); })); }},
     {"NoWordOfTheClock", Check::batch, [](auto& log) { with_closing(log, once([](auto& c) { c.clear_clock(); })); }},
-    {"AnOpenIntentKeptBack", Check::open_intents, [](auto& log) {
-         with_closing(log, [](auto& c) { c.clear_open(); });
-     }},
+    {"AnOpenIntentKeptBack", Check::open_intents,
+     [](auto& log) { with_closing(log, [](auto& c) { c.clear_open(); }); }},
     {"AnOpenIntentInvented", Check::open_intents,
      [](auto& log) { with_closing(log, once([](auto& c) { c.add_open()->set_seq(3); })); }},
-    {"AnOpenIntentOfAnother", Check::open_intents, [](auto& log) {
+    {"AnOpenIntentOfAnother", Check::open_intents,
+     [](auto& log) {
          with_closing(log, [](auto& c) {
              if (c.open_size() > 0) c.mutable_open(0)->set_credential(boris);
          });
      }},
-    {"AnOpenIntentOfAnotherKind", Check::open_intents, [](auto& log) {
+    {"AnOpenIntentOfAnotherKind", Check::open_intents,
+     [](auto& log) {
          with_closing(log, [](auto& c) {
              if (c.open_size() > 0) c.mutable_open(0)->set_key(true);
          });
@@ -110,12 +112,14 @@ const Lie lies[] = {
      [](auto& log) { with_start(log, [](auto& start) { start.set_anchored_size(start.accepted_size() + 1); }); }},
     {"AnEpochAtAnotherTime", Check::epoch,
      [](auto& log) { with_start(log, [](auto& start) { start.set_time(start.time() - 3600); }); }},
-    {"AFourthUncleanStartOfADay", Check::epoch, [](auto& log) {
+    {"AFourthUncleanStartOfADay", Check::epoch,
+     [](auto& log) {
          with_start(log, [](auto& start) {
              for (int i = 0; i < 4; ++i) start.add_unclean(start.time());
          });
      }},
-    {"TheHeadKeyOfAnOlderEpoch", Check::epoch, [](auto& log) {
+    {"TheHeadKeyOfAnOlderEpoch", Check::epoch,
+     [](auto& log) {
          begin(log);
          log.start({.lie = [&](auto& start) {
              start.set_head_key(std::string{qscd::text_of(der_of(log.head_key(1), i2d_PUBKEY))});
@@ -124,7 +128,8 @@ const Lie lies[] = {
          log.sign(anna);
      }},
 
-    {"TimeThatRunsBack", Check::time, [](auto& log) {
+    {"TimeThatRunsBack", Check::time,
+     [](auto& log) {
          begin(log);
          log.now -= 3600;
          log.sign(anna);
@@ -138,23 +143,28 @@ const Lie lies[] = {
     {"ARecordWithoutActor", Check::record,
      [](auto& log) { with_record(log, at("closing", [](auto& record) { record.clear_actor(); })); }},
     {"ASecondGenesis", Check::genesis, [](auto& log) { with_more(log, [&] { log.record("genesis"); }); }},
-    {"AnotherGenesisInTheFirstRecord", Check::genesis, [](auto& log) {
-         log.lie_in_record = at("genesis", [](auto& record) { record.mutable_fields(0)->set_value(std::string(64, '0')); });
+    {"AnotherGenesisInTheFirstRecord", Check::genesis,
+     [](auto& log) {
+         log.lie_in_record = at("genesis",
+                                [](auto& record) { record.mutable_fields(0)->set_value(std::string(64, '0')); });
          begin(log);
      }},
-    {"APredecessorTooFarBack", Check::predecessor, [](auto& log) {
+    {"APredecessorTooFarBack", Check::predecessor,
+     [](auto& log) {
          with_record(log, at("signed", [](auto& record) { record.set_predecessor(record.predecessor() - 1); }));
      }},
     {"NoPredecessor", Check::predecessor,
      [](auto& log) { with_record(log, at("sign-intent", [](auto& record) { record.clear_predecessor(); })); }},
-    {"APredecessorOfNobody", Check::predecessor, [](auto& log) {
+    {"APredecessorOfNobody", Check::predecessor,
+     [](auto& log) {
          begin(log);
          log.lie_in_record = at("refused", [](auto& record) { record.set_predecessor(3); });
          log.record("refused");
          log.close();
      }},
 
-    {"ASecondResult", Check::intent, [](auto& log) {
+    {"ASecondResult", Check::intent,
+     [](auto& log) {
          with_more(log, [&] { log.record("signed", "portal", anna, {{"intent", std::to_string(log.size() - 4)}}); });
      }},
     {"AResultOfNoIntent", Check::intent,
@@ -163,7 +173,8 @@ const Lie lies[] = {
      [](auto& log) { with_more(log, [&] { log.record("sign-failed", "portal", anna, {{"intent", "4000"}}); }); }},
     {"AResultThatNamesNoIntent", Check::intent,
      [](auto& log) { with_more(log, [&] { log.record("signed", "portal", anna); }); }},
-    {"AResultThatNamesNoNumber", Check::intent, [](auto& log) {
+    {"AResultThatNamesNoNumber", Check::intent,
+     [](auto& log) {
          begin(log);
          log.lie_in_record = at("signed", [](auto& record) {
              auto& more = *record.add_fields();
@@ -183,17 +194,18 @@ const Lie lies[] = {
          log.record("signed", "portal", anna, {{"intent", std::to_string(intent)}, {"signatures", "1"}});
          log.close();
      }},
-    {"MoreSignaturesThanHashes", Check::intent, [](auto& log) {
-         with_record(log, at("signed", [](auto& record) { record.mutable_fields(1)->set_value("2"); }));
-     }},
-    {"AnIntentThatWasNeverAuthorised", Check::authorisation, [](auto& log) {
+    {"MoreSignaturesThanHashes", Check::intent,
+     [](auto& log) { with_record(log, at("signed", [](auto& record) { record.mutable_fields(1)->set_value("2"); })); }},
+    {"AnIntentThatWasNeverAuthorised", Check::authorisation,
+     [](auto& log) {
          with_more(log, [&] {
              const auto intent = log.record("sign-intent", "another portal", anna, {{"hashes", "0"}});
              log.close();
              log.record("signed", "another portal", anna, {{"intent", std::to_string(intent)}, {"signatures", "0"}});
          });
      }},
-    {"MoreSignedThanAuthorised", Check::authorisation, [](auto& log) {
+    {"MoreSignedThanAuthorised", Check::authorisation,
+     [](auto& log) {
          with_more(log, [&] {
              const auto intent = log.record("sign-intent", "portal", anna, {{"hashes", "1"}});
              log.close();
@@ -201,12 +213,14 @@ const Lie lies[] = {
          });
      }},
 
-    {"AHeadOverAnotherRoot", Check::root, [](auto& log) {
+    {"AHeadOverAnotherRoot", Check::root,
+     [](auto& log) {
          begin(log);
          log.lie_in_head = once([](auto& head) { head.root = sha256(view_of("x")); });
          log.sign(anna);
      }},
-    {"AHeadByAnotherKey", Check::head, [](auto& log) {
+    {"AHeadByAnotherKey", Check::head,
+     [](auto& log) {
          begin(log);
          log.head_signer = &log.head_key(1);
          log.record("refused");
@@ -214,12 +228,14 @@ const Lie lies[] = {
          log.head_signer = nullptr;
          log.close();
      }},
-    {"AHeadOfAnotherLog", Check::head, [](auto& log) {
+    {"AHeadOfAnotherLog", Check::head,
+     [](auto& log) {
          begin(log);
          log.lie_in_head = once([](auto& head) { head.origin = "qscd/sam/another"; });
          log.sign(anna);
      }},
-    {"AnOldEpochThatSignsWhatTheNewOneWrote", Check::head, [](auto& log) {
+    {"AnOldEpochThatSignsWhatTheNewOneWrote", Check::head,
+     [](auto& log) {
          begin(log);
          log.add_line("head " + to_base64(view_of(log.head_over(log.size(), log.root(), 1))));
          log.close();

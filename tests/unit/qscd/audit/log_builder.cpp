@@ -44,8 +44,8 @@ void LogBuilder::start(const Start& how) {
     record.set_type("started");
     record.set_actor("samd");
     record.set_result("ok");
-    *record.mutable_start() =
-        protocol::assemble(paper, protocol::key_id_of(signer), sign_message(signer, paper.message).value());
+    *record.mutable_start() = protocol::assemble(paper, protocol::key_id_of(signer),
+                                                 sign_message(signer, paper.message).value());
     add(std::move(record));
     close();
 }

@@ -148,7 +148,6 @@ struct Mutations : ::testing::Test {
         log.enrol(anna);
         log.start();
         log.enrol(boris);
-        log.start();
         log.sign(anna, "portal", 2);
         log.start();
         other.start();
@@ -196,7 +195,8 @@ struct Mutations : ::testing::Test {
             if (same) ++out.same;
             else if (!clean) ++out.found;
             else if (out.missed++ == 0)
-                out.first_miss = "number " + std::to_string(i) + " of seed " + std::to_string(start) + ": " + mutated.what;
+                out.first_miss = "number " + std::to_string(i) + " of seed " + std::to_string(start) + ": " +
+                                 mutated.what;
             if (same && !clean && off.empty()) ADD_FAILURE() << "a good export was refused: " << mutated.what;
         }
         return out;

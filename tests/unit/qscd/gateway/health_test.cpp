@@ -56,6 +56,7 @@ const Away aways[] = {
      },
      "samd", "token_away"},
     {"SamsStore", [](World& w) { w.sam.report.set_store(false); }, "samd", "store_away"},
+    {"SamsClock", [](World& w) { w.sam.report.set_clock("jumped"); }, "samd", "clock_jumped"},
     {"RasStore", [](World& w) { w.registration.report.set_store(false); }, "rad", "store_away"},
 };
 struct PartAway : ::testing::TestWithParam<Away> {};

@@ -174,8 +174,11 @@ TEST_F(AuthorisationTest, AUTHN_07_ThreeWrongPinsBlockAndThenTheRightOneIsRefuse
     EXPECT_EQ(CredentialId::from(view_of(blocked[0].credential())), credential.id);
     next_step();
     EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::credential_locked);
+    EXPECT_EQ(authorise(credential, {.code = wrong(code(credential))}).error().code, Errc::factors_wrong)
+        << "nobody without the code hears it [AUTHN-30]";
     stop();
     start();
+    next_step();
     EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::credential_locked) << "for ever";
     EXPECT_TRUE(records("authorised").empty());
 }

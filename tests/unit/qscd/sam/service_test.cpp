@@ -222,6 +222,7 @@ TEST_F(ServiceTest, SAM_23_ASealedStateGoesOnByTheWordOfPeopleAndItsPinsAreLocke
     clock.advance(90s);
     EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::credential_locked);
     ASSERT_TRUE(set_disabled(credential, false)) << "an officer vouches for it";
+    next_step();
     EXPECT_TRUE(authorise(credential, {.code = code(credential)}));
 }
 

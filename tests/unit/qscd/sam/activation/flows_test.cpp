@@ -238,18 +238,24 @@ void reach_portal_limit(Sam& sam) {
 }
 
 const Refused refused_authorisations[] = {
-    {"StillEnrolling", Errc::parameter_invalid,
-     [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::KEY); }},
     {"UnknownProfile", Errc::internal, [](auto& sam, auto&) { sam.durable.anna.set_profile("none"); }},
     {"Disabled", Errc::credential_disabled,
      [](auto& sam, auto&) { sam.durable.anna.set_state(cell::Credential::DISABLED); }},
     {"Expired", Errc::certificate_expired, [](auto& sam, auto&) { sam.durable.anna.set_not_after(1); }},
     {"OfAPageProfile", Errc::access_denied, [](auto&, auto&) {}, "page"},
+    {"UnknownWithoutHashes", Errc::hashes_empty,
+     [](auto& sam, auto& ask) {
+         sam.durable.anna.set_state(cell::Credential::KEY);
+         ask.hashes.clear();
+     }},
+    {"UnknownWithoutCode", Errc::factors_wrong,
+     [](auto& sam, auto& ask) {
+         sam.durable.anna.set_state(cell::Credential::KEY);
+         ask.factors = {{"PIN", right_pin}};
+     }},
     {"WithoutHashes", Errc::hashes_empty, [](auto&, auto& ask) { ask.hashes.clear(); }},
     {"TooManyHashes", Errc::too_many_signatures, [](auto&, auto& ask) { ask.hashes.assign(101, hash_of('a')); }},
     {"HashesOfTwoAlgorithms", Errc::hash_wrong_length, [](auto&, auto& ask) { ask.hashes.push_back(longer_hash()); }},
-    {"Blocked", Errc::credential_locked, [](auto& sam, auto&) { sam.durable.anna.set_pin_tries_left(0); }},
-    {"LockedByTheFloor", Errc::credential_locked, [](auto& sam, auto&) { sam.locked_by_floor = true; }},
     {"SixteenLiveTokens", Errc::too_many_requests, [](auto& sam, auto&) { fill_with_sads(sam); }},
     {"WithoutPin", Errc::factors_wrong, [](auto& sam, auto& ask) { ask.factors = {{"TOTP", sam.current_code()}}; }},
     {"WithoutCode", Errc::factors_wrong, [](auto&, auto& ask) { ask.factors = {{"PIN", right_pin}}; }},
@@ -279,12 +285,70 @@ TEST_P(RefusedAuthorisation, AUTHN_08_SpendsNothing) {
     EXPECT_EQ(sam.pins_evaluated + sam.nothing_evaluated, 0u);
 }
 
+// What is the same outside: answer, batches, module work. What differs in the cells stands in each test.
+TEST(Authorisation, AUTHN_30_ALockedCredentialSaysSoToNobodyWithoutTheCode) {
+    for (const bool by_floor : {true, false})
+        for (const bool right : {true, false}) {
+            Sam sam{"totp"};
+            const unsigned tries = by_floor ? 2 : 0;
+            sam.locked_by_floor = by_floor;
+            sam.durable.anna.set_pin_tries_left(tries);
+            sam.staged = sam.durable;
+            const auto given = sam.authorise({.code = right ? sam.current_code() : sam.wrong_code()});
+            ASSERT_FALSE(given);
+            EXPECT_EQ(given.error().code, right ? Errc::credential_locked : Errc::factors_wrong);
+            EXPECT_EQ(sam.events(),
+                      (std::vector{Event::factors_spent, right ? Event::refused : Event::authorisation_failed}));
+            EXPECT_EQ(sam.durable.anna.pin_tries_left(), tries) << "not one more and not one less";
+            EXPECT_EQ(sam.pins_evaluated, 0u);
+            EXPECT_EQ(sam.nothing_evaluated, 1u);
+            if (right) {
+                EXPECT_FALSE(sam.authorise({.code = sam.current_code()})) << "the code is spent";
+            }
+        }
+}
+
+TEST(Authorisation, AUTHN_30_ACredentialThatIsNotThereIsAWrongCode) {
+    for (const bool there : {true, false}) {
+        Sam sam{"totp"};
+        if (!there) sam.durable.anna.set_state(cell::Credential::KEY);
+        sam.staged = sam.durable;
+        const auto given = sam.authorise({.code = sam.wrong_code()});
+        ASSERT_FALSE(given);
+        EXPECT_EQ(given.error().code, Errc::factors_wrong);
+        EXPECT_EQ(sam.events(), (std::vector{Event::factors_spent, Event::authorisation_failed}));
+        EXPECT_EQ(sam.nothing_evaluated, 1u);
+        EXPECT_EQ(sam.limits.tripped(sam.now).portals.size(), 0u);
+        for (unsigned i = 1; i < Limits::portal_floor; ++i) sam.limits.failed(portal, sam.now);
+        EXPECT_EQ(sam.limits.tripped(sam.now).portals.size(), 1u) << "and counts as one";
+    }
+}
+
+TEST(Authorisation, AUTHN_30_WithTheModuleAwayNobodyIsToldEither) {
+    Sam sam{"totp"};
+    sam.durable.anna.set_state(cell::Credential::KEY);
+    sam.staged = sam.durable;
+    EXPECT_EQ(sam.authorise({.code = sam.wrong_code()}, Fault::mac_fails).error().code, Errc::token_away);
+}
+
+TEST(Authorisation, AUTHN_09_ACodeOfAnotherFactorIsAWrongCode) {
+    for (const auto& [profile, other] : {std::pair{"totp", "SMS"}, {"sms", "TOTP"}}) {
+        Sam sam{profile};
+        const auto given = sam.authorise({.factors = {{"PIN", right_pin}, {other, "000000"}}});
+        ASSERT_FALSE(given);
+        EXPECT_EQ(given.error().code, Errc::factors_wrong);
+        EXPECT_EQ(sam.events(), (std::vector{Event::factors_spent, Event::authorisation_failed}));
+        EXPECT_EQ(sam.nothing_evaluated, 1u);
+        EXPECT_EQ(sam.durable.anna.pin_tries_left(), pin_tries);
+    }
+}
+
 TEST(Authorisation, SAM_08_CellsThatCannotBeReadAreNoAbsence) {
     for (const bool app : {true, false}) {
         ByHand hand{app ? "totp" : "sms"};
         auto unknown = hand.authorisation();
         step(unknown, Begin{}, Cells{}, hand.given());
-        EXPECT_EQ(refusal(hand.give(unknown, Committed{success()}).next), Errc::parameter_invalid);
+        EXPECT_TRUE(std::holds_alternative<EvaluatePin>(hand.give(unknown, Committed{success()}).next));
         for (const bool device_alone : {false, true}) {
             auto spoilt = hand.authorisation();
             auto cells = hand.sam.cells_for(anna, Reads::credential_and_device);
@@ -314,8 +378,6 @@ const Refused refused_challenges[] = {
     {"OfAProfileWithoutSms", Errc::parameter_invalid, [](auto& sam, auto&) { sam.durable.anna.set_profile("totp"); }},
     {"TooManyHashes", Errc::too_many_signatures, [](auto&, auto& ask) { ask.hashes.assign(101, hash_of('a')); }},
     {"WithoutHashesOutsideTrial", Errc::hashes_empty, [](auto&, auto& ask) { ask.hashes.clear(); }, "lcp"},
-    {"Blocked", Errc::credential_locked, [](auto& sam, auto&) { sam.durable.anna.set_pin_tries_left(0); }},
-    {"LockedByTheFloor", Errc::credential_locked, [](auto& sam, auto&) { sam.locked_by_floor = true; }},
     {"OverThePortalsLimit", Errc::too_many_requests, [](auto& sam, auto&) { reach_portal_limit(sam); }},
     {"OverTheCredentialsLimit", Errc::too_many_requests,
      [](auto& sam, auto&) { count_failed(sam.durable.anna, portal, 7, sam.now); }},
@@ -357,6 +419,17 @@ TEST(Challenges, WithoutItsPhonesCellNoneIsOpened) {
         step(flow, Begin{}, std::move(cells), hand.given());
         EXPECT_EQ(refusal(hand.give(flow, Committed{success()}).next), Errc::internal);
     }
+}
+
+TEST(Challenges, SAM_08_ACellThatCannotBeReadIsNoFailedCheck) {
+    ByHand hand{"sms"};
+    for (unsigned i = 1; i < Limits::portal_floor; ++i) hand.sam.limits.failed(portal, hand.sam.now);
+    auto flow = hand.challenge();
+    Cells cells;
+    cells.credential = Error{Errc::internal, "not the blob that the head speaks of"};
+    EXPECT_TRUE(step(flow, Begin{}, std::move(cells), hand.given()).alarms.empty());
+    EXPECT_EQ(refusal(hand.give(flow, Committed{success()}).next), Errc::internal);
+    EXPECT_FALSE(hand.sam.limits.ask(portal, hand.sam.now));
 }
 
 TEST(Challenges, AUTHN_11_TheCodeLeavesOnlyWhenItsChallengeIsDurable) {

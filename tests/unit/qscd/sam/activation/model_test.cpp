@@ -74,7 +74,6 @@ struct Model {
     Outcome open_challenge() {
         if (disabled) return refuse(Errc::credential_disabled);
         if (app) return refuse(Errc::parameter_invalid);
-        if (tries == 0) return refuse(Errc::credential_locked);
         if (std::ranges::count_if(unfinished, [&](int at) { return at + 600 > now; }) >= 3)
             return refuse(Errc::too_many_requests);
         unfinished.push_back(now);
@@ -100,9 +99,9 @@ struct Model {
 
     Outcome authorise(bool pin, Code code, char document, Fault fault) {
         if (disabled) return refuse(Errc::credential_disabled, fault);
-        if (tries == 0) return refuse(Errc::credential_locked, fault);
         const auto before = *this;
-        const bool right = spend_code(code, document);
+        const bool locked = tries == 0, right_code = spend_code(code, document);
+        const bool right = right_code && !locked;
         if (right) --tries;
         if (fault == Fault::crash_at_first_commit) return *this = before, crash();
         if (fault == Fault::first_commit_fails) return *this = before, Outcome{Errc::token_away, false, {}};
@@ -115,7 +114,10 @@ struct Model {
             out.events.push_back(Event::refused);
             return out;
         }
-        if (right && pin) {
+        if (right_code && locked) {
+            out.refusal = Errc::credential_locked;
+            out.events.push_back(Event::refused);
+        } else if (right && pin) {
             tries = 3;
             if (!app) unfinished.pop_back();
             if (disabled) {
