@@ -12,8 +12,7 @@ constexpr CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 constexpr std::string_view domain = "qscd/anchor/v1";
 constexpr std::string_view text_mark = "1.";  // of the form label: the frame follows in base64
 constexpr std::size_t head_size = 8 + 2, frame_overhead = head_size + Sha256Digest::size;
-static_assert(Anchors::longest_label ==
-              text_mark.size() + (Anchors::largest_content + frame_overhead + 2) / 3 * 4);
+static_assert(Anchors::longest_label == text_mark.size() + (Anchors::largest_content + frame_overhead + 2) / 3 * 4);
 constexpr std::size_t largest_stored = 1024;  // bytes or characters of one object
 constexpr std::size_t expected_objects = 2;
 constexpr std::array letters{'a', 'b'};
@@ -172,9 +171,9 @@ void Anchors::trust_what_is_there() {
 
 bool Anchors::are_as_known(Session& session) const {
     return generation_ == session.generation() && std::ranges::all_of(places_, [&](const Place& place) {
-        const auto stored = session.read_up_to(place.handle, home_of(form_), largest_stored);
-        return stored && frame_in(form_, stored.value()) == place.frame;
-    });
+               const auto stored = session.read_up_to(place.handle, home_of(form_), largest_stored);
+               return stored && frame_in(form_, stored.value()) == place.frame;
+           });
 }
 
 // Before the older one is given up, both must be as this process knows them: a late writer would tear down the last

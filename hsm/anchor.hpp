@@ -56,8 +56,8 @@ private:
     };
 
     Anchors(Token& token, std::string name) : token_(&token), name_(std::move(name)) {}
-    Result<void> look(Session& session);   // fills places_, newest first
-    void trust_what_is_there();            // the newest is now ours
+    Result<void> look(Session& session);  // fills places_, newest first
+    void trust_what_is_there();           // the newest is now ours
     bool are_as_known(Session& session) const;
     Result<void> settle(Session& session);  // the newest is still ours, and all handles are good
     Result<Place> put(Session& session, std::uint64_t counter, const Bytes& frame);

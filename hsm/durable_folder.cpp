@@ -71,6 +71,7 @@ DurableFolder::Changes DurableFolder::drain() {
     Changes out;
     alignas(::inotify_event) std::array<char, 65536> buffer;
     for (;;) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): opened not to block
         const auto count = ::read(events_.get(), buffer.data(), buffer.size());
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) {

@@ -62,8 +62,8 @@ std::vector<CK_ATTRIBUTE> template_of(std::span<const Wanted> rules, bool with_o
 
 using Evidence = std::vector<std::pair<std::string, std::string>>;
 
-Result<Evidence> read_back(Session& session, CK_OBJECT_HANDLE object, std::span<const Wanted> rules,
-                           bool with_optional, Lifetime lifetime) {
+Result<Evidence> read_back(Session& session, CK_OBJECT_HANDLE object, std::span<const Wanted> rules, bool with_optional,
+                           Lifetime lifetime) {
     Evidence evidence;
     for (const auto& rule : rules) {
         if (rule.optional && !with_optional) continue;

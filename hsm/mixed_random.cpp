@@ -30,10 +30,9 @@ Result<SecretBytes> mixed(const Drawn& kernel, const Drawn& module, std::size_t 
     const auto octets = [](const char* name, ByteView bytes) {
         return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(bytes.data()), bytes.size());
     };
-    const std::array parameters{
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash, 0),
-        octets(OSSL_KDF_PARAM_KEY, module.bytes), octets(OSSL_KDF_PARAM_SALT, kernel.bytes),
-        octets(OSSL_KDF_PARAM_INFO, view_of(purpose)), OSSL_PARAM_construct_end()};
+    const std::array parameters{OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash, 0),
+                                octets(OSSL_KDF_PARAM_KEY, module.bytes), octets(OSSL_KDF_PARAM_SALT, kernel.bytes),
+                                octets(OSSL_KDF_PARAM_INFO, view_of(purpose)), OSSL_PARAM_construct_end()};
     if (!derive || EVP_KDF_derive(derive.get(), out.bytes.data(), size, parameters.data()) != 1)
         return Error{Errc::internal, "HKDF: " + openssl_reason()};
     return SecretBytes{ByteView{out.bytes}.first(size)};

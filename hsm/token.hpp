@@ -58,6 +58,7 @@ public:
     // For a key whose destruction by another process is a fence. A module may finish a C_Sign that was begun before the
     // key was destroyed, so the key is searched for once more afterwards, and the signature is answered only if it is
     // there: what this answers was signed before the destruction. Else Errc::key_gone, with `entered` true.
+    // The search costs some 15 us an object in the token on SoftHSM: for tokens with few objects.
     Outcome sign_fenced(KeyObject& key, Scheme scheme, const DtbsR& dtbsr);
     // The same for several hashes on one of the pool's threads; stops at the first failure. `done` runs on that thread.
     void sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<DtbsR> hashes,

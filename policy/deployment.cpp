@@ -25,7 +25,8 @@ Result<SecretBytes> secret_in(const std::filesystem::path& file) {
     return secret;
 }
 
-Result<store::Server> server_at(const TomlTable& table, const char* key, std::string_view url, const std::string& name) {
+Result<store::Server> server_at(const TomlTable& table, const char* key, std::string_view url,
+                                const std::string& name) {
     auto server = store::Server::parse(url);
     if (!server) return table.error_at(key, server.error().detail, "postgresql://host:5432/database");
     if (server.value().password)

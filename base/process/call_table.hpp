@@ -59,6 +59,9 @@ inline constexpr CallRow call_rows[] = {
     {SCMP_SYS(fdatasync), Verdict::allow},
     {SCMP_SYS(sync_file_range), Verdict::allow},
     {SCMP_SYS(ftruncate), Verdict::allow},
+    {SCMP_SYS(inotify_init1), Verdict::allow},  // which of the token's files changed, so that these alone are synced
+    {SCMP_SYS(inotify_add_watch), Verdict::allow},
+    {SCMP_SYS(inotify_rm_watch), Verdict::allow},
     {SCMP_SYS(fallocate), Verdict::allow},
     {SCMP_SYS(fadvise64), Verdict::allow},
     {SCMP_SYS(stat), Verdict::allow},

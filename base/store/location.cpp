@@ -150,9 +150,7 @@ Result<Server> Server::parse(std::string_view url) {
     return out;
 }
 
-bool Server::local() const {
-    return host.starts_with('/') || std::ranges::find(loopback, host) != loopback.end();
-}
+bool Server::local() const { return host.starts_with('/') || std::ranges::find(loopback, host) != loopback.end(); }
 
 std::string Server::text() const {
     std::string out{schemes.front()};

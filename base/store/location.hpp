@@ -22,7 +22,7 @@ struct Server {
     std::string database, role = {}, schema = {};
     std::string tls_root = {};                              // a PEM file
     std::shared_ptr<const SecretBytes> password = nullptr;  // null: none is sent
-    std::string origin = {};                                // where it was written, "qscd.toml:20: store.url", for errors
+    std::string origin = {};  // where it was written, "qscd.toml:20: store.url", for errors
 
     // Errc::configuration: what is wrong, never what was written.
     static Result<Server> parse(std::string_view url);

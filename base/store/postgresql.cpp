@@ -21,7 +21,7 @@ using Steady = std::chrono::steady_clock;
 using Kind = RowView::Kind;
 
 constexpr int oldest_server = 130'000;
-constexpr unsigned single_tries = 6;             // of one statement that another's transaction undid
+constexpr unsigned single_tries = 6;  // of one statement that another's transaction undid
 constexpr std::chrono::milliseconds between_connects{250};
 constexpr int text_format = 0, binary_format = 1;
 
@@ -29,7 +29,8 @@ constexpr int text_format = 0, binary_format = 1;
 // and a transaction whose owner stopped; the client's keepalives find a server that vanished.
 constexpr const char* session_options =
     "-c synchronous_commit=on -c default_transaction_isolation=serializable -c default_transaction_read_only=off "
-    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s -c client_min_messages=error "
+    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s -c "
+    "client_min_messages=error "
     "-c bytea_output=hex -c search_path=";
 constexpr std::array<std::pair<const char*, const char*>, 10> connection_options{{
     {"connect_timeout", "5"},
@@ -255,8 +256,7 @@ private:
     }
 
     Result<void> verify_settings() {
-        if (PQserverVersion(connection_.get()) < oldest_server)
-            return untrusted("it is older than PostgreSQL 13");
+        if (PQserverVersion(connection_.get()) < oldest_server) return untrusted("it is older than PostgreSQL 13");
         if (server_.schema.empty()) return success();  // an administrator at work, no daemon
         const Answer answer{PQexec(connection_.get(), settings_query)};
         if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK) return failure("settings", answer.get(), Trouble::away);
@@ -266,11 +266,13 @@ private:
         if (said(schema_column) != server_.schema)
             return untrusted("there is no schema " + server_.schema + " that this role may use");
         if (said(rights_column) != "false")
-            return untrusted("its role may do more than use its schema; a daemon's role is NOSUPERUSER NOCREATEDB "
-                             "NOCREATEROLE NOREPLICATION NOBYPASSRLS");
+            return untrusted(
+                "its role may do more than use its schema; a daemon's role is NOSUPERUSER NOCREATEDB "
+                "NOCREATEROLE NOREPLICATION NOBYPASSRLS");
         if (said(standby_column) != "false")
-            return untrusted("a standby follows it that no commit waits for: a fail-over would lose commits; "
-                             "write synchronous_standby_names");
+            return untrusted(
+                "a standby follows it that no commit waits for: a fail-over would lose commits; "
+                "write synchronous_standby_names");
         return success();
     }
     Error untrusted(std::string_view why) {

@@ -39,10 +39,10 @@ Result<std::string> verifier_of(const SecretBytes& password) {
 Error refused(std::string_view what) { return {Errc::configuration, std::string{what}}; }
 
 Result<void> has_the_rights(Database& administrator) {
-    QSCD_TRY(const auto rows, administrator.query(
-                                  "SELECT (rolsuper OR (rolcreaterole AND pg_has_role(datdba, 'USAGE')))::text, "
-                                  "rolname, datname FROM pg_roles, pg_database "
-                                  "WHERE rolname = current_user AND datname = current_database()"));
+    QSCD_TRY(const auto rows,
+             administrator.query("SELECT (rolsuper OR (rolcreaterole AND pg_has_role(datdba, 'USAGE')))::text, "
+                                 "rolname, datname FROM pg_roles, pg_database "
+                                 "WHERE rolname = current_user AND datname = current_database()"));
     if (rows.size() != 1 || text(rows[0][0]) != "true")
         return refused("the administrator's role is neither superuser nor, with CREATEROLE, the owner of the database");
     return success();
@@ -69,6 +69,7 @@ Result<void> can_provision(Database& administrator, const std::vector<std::strin
 
 Result<void> provision(Database& administrator, const std::vector<Room>& rooms) {
     std::vector<std::string> names;
+    names.reserve(rooms.size());
     for (const auto& room : rooms) names.push_back(room.name);
     QSCD_TRY(can_provision(administrator, names));
     QSCD_TRY(const auto databases, administrator.query("SELECT quote_ident(current_database())"));
@@ -82,11 +83,9 @@ Result<void> provision(Database& administrator, const std::vector<Room>& rooms) 
              {"CREATE ROLE " + room.name +
                   " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS CONNECTION LIMIT " +
                   std::to_string(connections_of_a_daemon) + " PASSWORD '" + verifier + "'",
-              "GRANT CONNECT ON DATABASE " + database + " TO " + room.name,
-              "GRANT " + room.name + " TO CURRENT_USER",
+              "GRANT CONNECT ON DATABASE " + database + " TO " + room.name, "GRANT " + room.name + " TO CURRENT_USER",
               "CREATE SCHEMA " + room.name + " AUTHORIZATION " + room.name,
-              "REVOKE ALL ON SCHEMA " + room.name + " FROM PUBLIC",
-              "REVOKE " + room.name + " FROM CURRENT_USER"}) {
+              "REVOKE ALL ON SCHEMA " + room.name + " FROM PUBLIC", "REVOKE " + room.name + " FROM CURRENT_USER"}) {
             QSCD_TRY(administrator.execute(statement));
         }
     }

@@ -166,33 +166,28 @@ void Verifier::parts_of(const pb::LogRecord& record) {
 
 // A start that people let go on sets the clock anew; it does not stand first in its batch.
 void Verifier::time(const pb::LogRecord& record) {
-    if (!back_in_batch_ && record.time() + clock_tolerance.count() < newest_time_)
-        back_in_batch_ = Step{record.seq(), newest_time_ - record.time()};
-    newest_time_ = time_accepted_ ? record.time() : std::max(newest_time_, record.time());
+    if (!batch_.back && record.time() + clock_tolerance.count() < newest_time_)
+        batch_.back = Step{record.seq(), newest_time_ - record.time()};
+    newest_time_ = batch_.time_accepted ? record.time() : std::max(newest_time_, record.time());
 }
 
 void Verifier::judge_time() {
-    if (back_in_batch_ && !time_accepted_)
-        findings_.add_once(Check::time, std::to_string(newest_time_), {Place::record, back_in_batch_->record},
-                           "lies " + std::to_string(back_in_batch_->seconds) + " s before what stands before it");
-    back_in_batch_.reset();
-    time_accepted_ = false;
+    if (batch_.back && !batch_.time_accepted)
+        findings_.add_once(Check::time, std::to_string(newest_time_), {Place::record, batch_.back->record},
+                           "lies " + std::to_string(batch_.back->seconds) + " s before what stands before it");
+    batch_.back.reset();
 }
 
 void Verifier::place_in_batch(const pb::LogRecord& record) {
-    if (!in_batch_) {
-        in_batch_ = true;
-        batch_begin_ = record.seq();
-        starts_in_batch_ = 0;
-    }
+    if (!batch_.open) batch_ = {.begin = record.seq(), .back = {}, .starts = 0, .open = true, .time_accepted = false};
     closed_ = false;
     if (!record.has_start()) return;
-    if (++starts_in_batch_ > 1)
+    if (++batch_.starts > 1)
         findings_.add(Check::batch, {Place::record, record.seq()}, "is a second start in one batch");
-    const bool head_there = signed_head_ && signed_head_->size == batch_begin_;
+    const bool head_there = signed_head_ && signed_head_->size == batch_.begin;
     const auto* epoch = epochs_.start(record, genesis_,
-                                      {batch_begin_, head_there ? std::optional{signed_head_->digest} : std::nullopt});
-    time_accepted_ = time_accepted_ || (epoch != nullptr && epoch->unsealed);
+                                      {batch_.begin, head_there ? std::optional{signed_head_->digest} : std::nullopt});
+    batch_.time_accepted = batch_.time_accepted || (epoch != nullptr && epoch->unsealed);
 }
 
 void Verifier::close(const pb::LogRecord& record) {
@@ -217,7 +212,7 @@ void Verifier::close(const pb::LogRecord& record) {
     credentials_.compare_open(record);
     judge_time();
     closed_ = true;
-    in_batch_ = false;
+    batch_.open = false;
 }
 
 void Verifier::cells(const pb::LogRecord& record) {

@@ -45,7 +45,6 @@ private:
     void compare_with_checkpoint();
     void judge_checkpoint();
 
-    google::protobuf::LogSilencer silencer_;  // what is wrong is in the report
     EVP_PKEY& attestation_key_;
     Options options_;
     Findings findings_;
@@ -53,38 +52,40 @@ private:
     Credentials credentials_;
 
     std::string pending_;  // the line whose end has not come
-    std::uint64_t lines_ = 0, record_lines_ = 0, head_lines_ = 0;
-    bool overlong_ = false, ended_ = false;
     RunningDigest digest_;
+    std::uint64_t lines_ = 0, record_lines_ = 0, head_lines_ = 0;
 
     std::optional<Sha256Digest> genesis_;
     std::string origin_;
-    bool trial_ = false;
 
     log::LogTree tree_;
     log::ArrayTree cells_;
-    std::uint64_t next_ = 0;         // number that the next record must have
-    std::uint64_t batch_begin_ = 0;  // number of the first record of the batch
-    bool in_batch_ = false, closed_ = false;
-    unsigned starts_in_batch_ = 0;
+    std::uint64_t next_ = 0;  // number that the next record must have
     std::int64_t newest_time_ = 0;
     struct Step {
         std::uint64_t record;
         std::int64_t seconds;
     };
-    std::optional<Step> back_in_batch_;  // of the clock, when no start of this batch accounts for it
-    bool time_accepted_ = false;         // by people, for this batch
+    struct Batch {
+        std::uint64_t begin = 0;   // number of its first record
+        std::optional<Step> back;  // of the clock, when no start of this batch accounts for it
+        unsigned starts = 0;
+        bool open = false, time_accepted = false;  // by people
+    };
+    Batch batch_;
     std::uint64_t unsynchronised_ = 0, first_unsynchronised_ = 0;  // closing records that say so
-    std::uint64_t covered_ = 0;                                    // by good heads
+
     struct SignedHead {
         std::uint64_t size;
         Sha256Digest digest;  // of its text
     };
     std::optional<SignedHead> signed_head_;  // the newest that its epoch signed here, whatever its root
-    std::optional<Checkpoint> newest_;
-    std::uint64_t good_heads_ = 0;
-    std::optional<Sha256Digest> root_at_checkpoint_;
+    std::optional<Checkpoint> newest_;       // the newest good one
+    std::uint64_t good_heads_ = 0, covered_ = 0;
     std::optional<log::Head> checkpoint_;  // as it is written; whether it is signed shows at the end
+    std::optional<Sha256Digest> root_at_checkpoint_;
+    bool overlong_ = false, ended_ = false, trial_ = false, closed_ = false;  // closed_: by the record just read
+    google::protobuf::LogSilencer silencer_;                                  // what is wrong is in the report
 };
 
 Report verify(std::string_view text, EVP_PKEY& attestation_key, Options options = {});

@@ -38,14 +38,10 @@ boost::json::object json_of(const hsm::ProbeReport& report) {
                                                {"needed", each.needed},
                                                {"found", each.found},
                                                {"detail", each.detail}});
-    return {{"token", report.token.label},
-            {"manufacturer", report.token.manufacturer},
-            {"model", report.token.model},
-            {"firmware", report.token.firmware},
-            {"serial", report.token.serial},
-            {"sessions", report.sessions},
-            {"fit", report.fit()},
-            {"findings", std::move(findings)}};
+    return {{"token", report.token.label},   {"manufacturer", report.token.manufacturer},
+            {"model", report.token.model},   {"firmware", report.token.firmware},
+            {"serial", report.token.serial}, {"sessions", report.sessions},
+            {"fit", report.fit()},           {"findings", std::move(findings)}};
 }
 
 }  // namespace

@@ -3,11 +3,11 @@
 #include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/random.hpp"
+#include "base/store/provision.hpp"
 #include "ca/issuing/ca_certificates.hpp"
 #include "ca/issuing/crl.hpp"
 #include "hsm/provider.hpp"
 #include "hsm/token.hpp"
-#include "base/store/provision.hpp"
 #include "policy/deployment.hpp"
 #include "policy/module_registry.hpp"
 #include "policy/policy.hpp"
@@ -49,10 +49,12 @@ struct Rooms {
         auto server = store::Server::parse(settings.store);
         if (!server) return wrong(server.error());
         if (server.value().password || !server.value().schema.empty())
-            return Error{Errc::configuration, "--store: a command line is no place for a password (write it to "
-                                              "--store-password-fd), and the schemas are made here"};
+            return Error{Errc::configuration,
+                         "--store: a command line is no place for a password (write it to "
+                         "--store-password-fd), and the schemas are made here"};
         if (settings.store_password_descriptor >= 0) {
-            QSCD_TRY(auto password, secret(settings.store_password_descriptor, "password of the store's administrator: "));
+            QSCD_TRY(auto password,
+                     secret(settings.store_password_descriptor, "password of the store's administrator: "));
             server.value().password = std::make_shared<const SecretBytes>(std::move(password));
         }
         auto administrator = store::Database::open(server.value());
@@ -64,6 +66,7 @@ struct Rooms {
 
     std::vector<std::string> names() const {
         std::vector<std::string> out;
+        out.reserve(policy::daemons_with_stores.size());
         for (const auto* daemon : policy::daemons_with_stores) out.push_back(prefix + daemon);
         return out;
     }
@@ -211,7 +214,8 @@ struct Setup {
                 toml_text(settings.name) + "\nregion = " + toml_text(settings.region) +
                 "\nlang = \"en\"\n\n"
                 "[module]\nentry = " +
-                toml_text(settings.module) + "\nlibrary = " + toml_text(library.string()) + "\n" + (rooms ? rooms->configuration() : ""));
+                toml_text(settings.module) + "\nlibrary = " + toml_text(library.string()) + "\n" +
+                (rooms ? rooms->configuration() : ""));
     }
 };
 

@@ -14,7 +14,7 @@ struct InitSettings {
     std::string module = "softhsm2";  // the registry entry of the module to use
     std::filesystem::path library;    // empty: the one that the entry names, or where the distribution puts it
     std::string name = "qscd trial service", region = "EU", country = "EU", organisation = "qscd TEST";
-    std::string store;                               // the administrator's URL; empty: SQLite
+    std::string store;                                // the administrator's URL; empty: SQLite
     std::string store_prefix = policy::store_prefix;  // of the roles and schemas made there
     int store_password_descriptor = -1;               // the administrator's password; -1: none is sent
     unsigned api_port = 8443, status_port = 8080;

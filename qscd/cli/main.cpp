@@ -39,24 +39,28 @@ Result<void> up(const Options& options, bool test_binaries, bool at_once, bool v
     return supervisor::up(deployment, own_folder(), how);
 }
 
-// What samd's confinement lacks, in its own words [SAM-20].
-Result<std::vector<std::string>> missing_of_samd(const policy::Deployment& deployment) {
+// What samd says of itself: the reason why it is sealed, what its confinement lacks [SAM-20].
+Result<pb::SamHealthReport> health_of_samd(const policy::Deployment& deployment) {
     QSCD_TRY(auto socket, supervisor::connect_to(deployment, "samd"));
     protocol::Client samd{"samd"};
     samd.connect(std::move(socket));
     pb::SamRequest request;
     (void)request.mutable_health();
-    QSCD_TRY(const auto report, samd.call<pb::SamHealthReport>(request, health_patience));
-    return std::vector<std::string>{report.missing().begin(), report.missing().end()};
+    return samd.call<pb::SamHealthReport>(request, health_patience);
 }
 
 Result<void> status(const Options& options) {
     QSCD_TRY(auto deployment, policy::Deployment::load(options.deployment));
     QSCD_TRY(auto text, supervisor::status(deployment));
-    const auto missing = missing_of_samd(deployment);
+    const auto samd = health_of_samd(deployment);
+    const auto missing = samd ? std::vector<std::string>{samd.value().missing().begin(), samd.value().missing().end()}
+                              : std::vector<std::string>{};
     if (options.json) {
         auto state = boost::json::parse(text).as_object();
-        if (missing) state["samd_missing"] = boost::json::value_from(missing.value());
+        if (samd) {
+            state["samd_missing"] = boost::json::value_from(missing);
+            state["samd_says"] = samd.value().detail();
+        }
         std::cout << boost::json::serialize(state) << std::endl;
         return success();
     }
@@ -64,9 +68,10 @@ Result<void> status(const Options& options) {
     QSCD_TRY(auto separation, state.string("separation", 100));
     QSCD_TRY(auto daemons, state.objects("daemons", 100));
     std::cout << "separation " << separation << "\n";
-    if (!missing) std::cout << "samd's confinement unknown: " << missing.error().detail << "\n";
-    else if (missing.value().empty()) std::cout << "samd confined\n";
-    else std::cout << "samd misses: " << boost::algorithm::join(missing.value(), ", ") << "\n";
+    if (!samd) std::cout << "samd's confinement unknown: " << samd.error().detail << "\n";
+    else if (missing.empty()) std::cout << "samd confined\n";
+    else std::cout << "samd misses: " << boost::algorithm::join(missing, ", ") << "\n";
+    if (samd && !samd.value().detail().empty()) std::cout << "samd serves nothing: " << samd.value().detail() << "\n";
     for (const auto& daemon : daemons) {
         QSCD_TRY(auto name, daemon.string("name", 100));
         QSCD_TRY(auto what, daemon.string("state", 100));
@@ -229,7 +234,8 @@ struct CommandLine {
 
         auto* sams = app.add_subcommand("sam", "samd's state");
         sams->require_subcommand(1);
-        command(*sams, "unseal", "let a sealed state go on; recorded", "qscd sam unseal --reason 'power supply replaced'",
+        command(*sams, "unseal", "let a sealed state go on; recorded",
+                "qscd sam unseal --reason 'power supply replaced'",
                 [this](const Options& o) { return unseal(o, reason); })
             ->add_option("--reason", reason, "for the record")
             ->required();

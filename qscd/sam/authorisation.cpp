@@ -30,6 +30,13 @@ bool is_failed_check(const pb::LogRecord& record) {
            });
 }
 
+PinEvaluated evaluated(Custody& custody, const EvaluatePin& pin) {
+    PinEvaluated out{custody.pin_mac(pin.key, pin.input)};
+    if (!pin.renewal) return out;
+    if (auto renewed = custody.pin_mac(pin.renewal->key, pin.renewal->input)) out.renewed = std::move(renewed.value());
+    return out;
+}
+
 }  // namespace
 
 Result<void> Authorisation::recall(Ledger& ledger) {
@@ -95,7 +102,7 @@ void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Attempt>& attemp
         return;
     }
     if (const auto* pin = std::get_if<EvaluatePin>(&next))
-        return drive(ledger, attempt, PinEvaluated{ledger.custody().pin_mac(pin->key, pin->input)});
+        return drive(ledger, attempt, evaluated(ledger.custody(), *pin));
     sam_.core->after_commit(
         [this, attempt](Ledger& after, const Result<void>& committed) { drive(after, attempt, Committed{committed}); });
 }

@@ -114,7 +114,7 @@ void Core::hear_words() {
         const auto closed = ledger_ ? Result<void>{success()} : condition();
         const bool is_sealed = !closed && closed.error().code == Errc::sealed;
         if (word.rotate) word.reply(ledger_ ? rotate(word.reason) : closed);
-        else if (is_sealed) word.reply(reopen({Unseal{word.reason}, {}}));
+        else if (is_sealed && !damaged_) word.reply(reopen({Unseal{word.reason}, {}}));
         else word.reply(ledger_ ? Error{Errc::out_of_order, "the state is not sealed"} : closed.error());
     }
 }
@@ -155,6 +155,7 @@ void Core::check_records() {
     const auto passed = ledger_->check_some_records(records_a_step);
     if (!passed && passed.error().code == Errc::sealed) {
         ledger_.reset();
+        damaged_ = true;
         const std::lock_guard guard{lock_};
         condition_ = passed.error();
         return;

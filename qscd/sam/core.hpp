@@ -84,6 +84,7 @@ private:
     std::deque<Word> words_;
     void take(Word word);
     Result<void> condition_ = Error{Errc::token_away, "not opened yet"};
+    bool damaged_ = false;  // a record was changed in the store: nobody lets that go on
     bool stopping_ = false, ended_ = false, lost_ = false;
     std::thread thread_;
 };

@@ -250,6 +250,11 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 auto cell = active_credential(ledger.credential(*id));
                 if (!cell) return refuse(sam_, ledger, role, *id, "set-status", cell.error(), reply);
                 cell.value().set_state(wanted.disabled() ? cell::Credential::DISABLED : cell::Credential::ACTIVE);
+                // Its SAD tokens and counters may be older than what was done with them.
+                if (cell.value().vouched_epoch() < ledger.floors().locked_before()) {
+                    cell.value().clear_sads();
+                    cell.value().clear_challenge();
+                }
                 cell.value().set_vouched_epoch(ledger.epoch());
                 ledger.put(cell.value());
                 ledger.record({wanted.disabled() ? Event::credential_disabled : Event::credential_enabled,

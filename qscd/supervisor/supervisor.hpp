@@ -12,8 +12,8 @@
 namespace qscd::supervisor {
 
 struct Options {
-    bool test_binaries = false;           // qscd-NAME-test, whose clock is a file
-    bool verbose = false;                 // the daemons' logs to standard error as well
+    bool test_binaries = false;  // qscd-NAME-test, whose clock is a file
+    bool verbose = false;        // the daemons' logs to standard error as well
     Pauses pauses = {};
     std::function<void()> on_ready = {};  // once, when all have said "ready" for the first time
     std::span<const std::string_view> daemons = product_daemons;

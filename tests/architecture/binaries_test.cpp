@@ -31,7 +31,8 @@ const std::vector<Row> rows{
     {"qscd-tsad", {"qscd::sam::", "qscd::authn::"}},
     {"qscd", {"qscd::sam::"}},
     {"qscd-audit-verify",
-     {"C_GetFunctionList", "qscd::hsm::", "qscd::sam::", "qscd::net::", "qscd::store::", "qscd::authn::", "qscd::ca::"}},
+     {"C_GetFunctionList",
+      "qscd::hsm::", "qscd::sam::", "qscd::net::", "qscd::store::", "qscd::authn::", "qscd::ca::"}},
 };
 constexpr std::string_view test_clock = "qscd_test_clock_marker", crash_marker = "qscd_test_crash_marker",
                            crash_point = "qscd::crash_point(";

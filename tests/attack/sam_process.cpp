@@ -1,9 +1,12 @@
 #include "tests/attack/sam_process.hpp"
 
 #include <csignal>
+#include <fstream>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/process/daemon.hpp"
 
 namespace qscd::attack {
 namespace {
@@ -29,20 +32,34 @@ void copy_store(const fs::path& from, const fs::path& to) {
             fs::copy_file(file.path(), to / file.path().filename());
 }
 
+// A lock that keeps others out, as the kernel lists them.
+bool holds_file_lock(::pid_t pid) {
+    std::ifstream locks{"/proc/locks"};
+    for (std::string line; std::getline(locks, line);)
+        if (line.find(" WRITE " + std::to_string(pid) + " ") != std::string::npos) return true;
+    return false;
+}
+
 }  // namespace
 
-SamProcess::SamProcess(sam::TrialSam& trial) : trial_(trial) {
+SamProcess::SamProcess(sam::TrialSam& trial) : trial_(trial), gives_back_(trial.running != nullptr) {
     trial_.stop();
     trial_.tokens.module.reset();
 }
 
 SamProcess::~SamProcess() {
     stop();
+    if (!gives_back_) return;
     trial_.tokens.load();
     trial_.start();
 }
 
 bool SamProcess::start() {
+    launch();
+    return serves();
+}
+
+void SamProcess::launch() {
     auto [gateway, its_gateway] = socket_pair();
     auto [bootstrap, its_bootstrap] = socket_pair();
     auto [orders, its_orders] = socket_pair();
@@ -59,6 +76,9 @@ bool SamProcess::start() {
     its_gateway = {};
     its_bootstrap = {};
     its_orders = {};
+}
+
+bool SamProcess::serves() {
     pb::SamRequest health;
     health.mutable_health();
     const auto answer = bootstrap_.ask(health);
@@ -68,11 +88,13 @@ bool SamProcess::start() {
     }
     const auto report = answer->as<pb::SamHealthReport>();
     condition_ = report.detail();
-    return report.tokens() && report.store() && !report.detail().starts_with(name_of(Errc::sealed));
+    const bool ended = condition_.starts_with(name_of(Errc::sealed)) ||
+                       condition_.starts_with(name_of(Errc::service_away));
+    return report.tokens() && report.store() && !ended;
 }
 
 // The child: the trial's own way of starting, and a clock that is set from outside. Ends when its orders end.
-void SamProcess::live(Descriptor gateway, Descriptor bootstrap, Descriptor orders) {
+void SamProcess::live(Descriptor gateway, Descriptor bootstrap, Descriptor orders) noexcept {
     trial_.tokens.load();
     trial_.start();
     trial_.running->server.serve(std::move(gateway), "gatewayd");
@@ -82,9 +104,14 @@ void SamProcess::live(Descriptor gateway, Descriptor bootstrap, Descriptor order
         trial_.clock.set(from_unix(time));
         if (::send(orders.get(), &time, sizeof time, MSG_NOSIGNAL) != sizeof time) break;
     }
-    trial_.stop();
+    auto& running = *trial_.running;
+    running.server.stop();
+    running.core->post([](sam::Ledger& ledger) { ledger.record({sam::Event::stopped, "samd"}); }, [](const Error&) {});
+    running.core->stop();
+    const int status = running.fenced ? process::stay_down : running.lost ? 1 : 0;
+    trial_.crash();
     trial_.tokens.module.reset();
-    ::_exit(0);
+    ::_exit(status);
 }
 
 void SamProcess::set_clock(TimePoint now) {
@@ -100,17 +127,33 @@ void SamProcess::kill() {
     forget();
 }
 
-void SamProcess::stop() {
-    if (pid_ <= 0) return;
-    ::shutdown(orders_.get(), SHUT_RDWR);
-    forget();
+void SamProcess::pause() {
+    for (;;) {
+        ::kill(pid_, SIGSTOP);
+        int status = 0;
+        ASSERT_EQ(::waitpid(pid_, &status, WUNTRACED), pid_);
+        ASSERT_TRUE(WIFSTOPPED(status));
+        if (!holds_file_lock(pid_)) return;
+        go_on();
+        std::this_thread::yield();
+    }
 }
 
-void SamProcess::forget() {
-    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+void SamProcess::go_on() { ::kill(pid_, SIGCONT); }
+
+std::optional<int> SamProcess::stop() {
+    if (pid_ <= 0) return std::nullopt;
+    ::shutdown(orders_.get(), SHUT_RDWR);
+    return forget();
+}
+
+std::optional<int> SamProcess::forget() {
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
     gateway_ = {};
     bootstrap_ = {};
     orders_ = {};
+    return WIFEXITED(status) ? std::optional{WEXITSTATUS(status)} : std::nullopt;
 }
 
 Result<std::string> SamProcess::authorise(const sam::Credential& credential, const std::vector<std::string>& documents,

@@ -13,14 +13,21 @@ namespace qscd::attack {
 
 class SamProcess {
 public:
-    explicit SamProcess(sam::TrialSam& trial);  // stops the trial's own SAM
-    ~SamProcess();                              // and gives the trial its SAM back
+    // Stops the trial's own SAM. Several live side by side: the first that was made is the last to go.
+    explicit SamProcess(sam::TrialSam& trial);
+    ~SamProcess();  // and gives the trial its SAM back
     SamProcess(const SamProcess&) = delete;
 
     // Returns when it answers health. False: it does not serve; the reason is in condition().
     bool start();
-    void kill();  // SIGKILL: nothing is finished, nothing is said
-    void stop();  // as samd stops: what is under way is finished
+    void launch();  // without waiting
+    bool serves();  // asks for health
+    void kill();    // SIGKILL: nothing is finished, nothing is said
+    void pause();   // SIGSTOP; at a moment when it holds no lock on a file, which no module and no server would know
+    void go_on();   // SIGCONT
+    // As samd stops: what is under way is finished. Its exit status, as samd's: process::stay_down when it was fenced, 1
+    // when it lost its state; nothing when it did not run or was killed.
+    std::optional<int> stop();
     const std::string& condition() const { return condition_; }
 
     void set_clock(TimePoint now);
@@ -32,9 +39,10 @@ public:
                                   const std::string& pin = "48151623");  // with the code of now; a SAD token
 
 private:
-    [[noreturn]] void live(Descriptor gateway, Descriptor bootstrap, Descriptor orders);
-    void forget();
+    [[noreturn]] void live(Descriptor gateway, Descriptor bootstrap, Descriptor orders) noexcept;
+    std::optional<int> forget();
     sam::TrialSam& trial_;
+    bool gives_back_;
     ::pid_t pid_ = -1;
     Wire gateway_, bootstrap_;
     Descriptor orders_;

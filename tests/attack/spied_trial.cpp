@@ -24,6 +24,11 @@ const std::filesystem::path& log_file() {
 SpiedTrial::SpiedTrial() {
     stop();
     tokens.module.reset();
+    load_spied();
+    start();
+}
+
+void SpiedTrial::load_spied() {
     ::setenv("QSCD_SPY_TARGET", hsm::SoftToken::library().c_str(), 1);
     ::setenv("QSCD_SPY_LOG", log_file().c_str(), 1);
     tokens.module = hsm::Module::load({QSCD_SPY_LIBRARY,
@@ -31,7 +36,6 @@ SpiedTrial::SpiedTrial() {
                                        {{"SOFTHSM2_CONF", (tokens.folder / "softhsm2.conf").string()}},
                                        tokens.folder / "tokens"})
                         .value();
-    start();
 }
 
 void SpiedTrial::start_counting() { std::filesystem::resize_file(log_file(), 0); }

@@ -8,6 +8,7 @@ namespace qscd::attack {
 
 struct SpiedTrial : sam::TrialSam {
     SpiedTrial();  // starts its SAM again, with the spy before the module
+    void load_spied();  // the module with the spy before it; again after tokens.module.reset()
     static void start_counting();
     static std::vector<spy::Call> calls();
     // HMACs under the PIN key over a real input since start_counting(): PIN evaluations. The same work done after a wrong

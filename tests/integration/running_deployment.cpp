@@ -10,6 +10,7 @@
 
 #include "base/file.hpp"
 #include "qscd/supervisor/client.hpp"
+#include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::integration {
 namespace {
@@ -32,11 +33,6 @@ std::uint16_t free_port() {
     throw std::runtime_error{"no free port"};
 }
 
-bool on_postgresql() {
-    const auto* store = std::getenv("QSCD_TEST_STORE");  // NOLINT(concurrency-mt-unsafe): before any thread
-    return store != nullptr && std::string_view{store} == "postgresql";
-}
-
 }  // namespace
 
 const fs::path source_folder{QSCD_SOURCE_DIR}, binary_folder{fs::path{QSCD_BINARY}.parent_path()};
@@ -51,10 +47,18 @@ RunningDeployment::RunningDeployment(How how) : how_(std::move(how)) {
     const auto api = free_port();
     auto status = free_port();
     while (status == api) status = free_port();
-    std::vector<std::string> words{"init", "--policy", source_folder / "packaging/demo/policy.toml", "--modules",
-                            source_folder / "hsm-config/modules", "--organisation", "qscd TEST", "--api-port",
-                            std::to_string(api), "--status-port", std::to_string(status)};
-    if (on_postgresql()) {
+    std::vector<std::string> words{"init",
+                                   "--policy",
+                                   source_folder / "packaging/demo/policy.toml",
+                                   "--modules",
+                                   source_folder / "hsm-config/modules",
+                                   "--organisation",
+                                   "qscd TEST",
+                                   "--api-port",
+                                   std::to_string(api),
+                                   "--status-port",
+                                   std::to_string(status)};
+    if (instruments::on_postgresql()) {
         cluster_ = std::make_unique<instruments::Cluster>();
         words.insert(words.end(), {"--store", cluster_->url("admin")});
     }

@@ -19,7 +19,7 @@ using Stop = instruments::Cluster::Stop;
 
 constexpr unsigned workers = 3, hashes_of_one = 100;
 constexpr std::chrono::minutes past_the_floor{5};  // of an earlier takeover: older app codes count no more
-constexpr std::size_t before_and_after = 12;  // signatures that are enough to say that it works
+constexpr std::size_t before_and_after = 12;       // signatures that are enough to say that it works
 
 struct Acknowledged {
     std::string body, key, answer;
@@ -35,7 +35,8 @@ public:
         for (unsigned i = 0; i < workers; ++i) {
             const auto& credential = i % 2 == 0 ? cast.anna_qscd : cast.anna_lcp;
             const auto sad = cast.portal_1.sad_for(cast.anna, credential, hashes);
-            threads_.emplace_back([this, i, credential, sad](const std::stop_token& stop) { work(i, credential.id, sad, stop); });
+            threads_.emplace_back(
+                [this, i, credential, sad](const std::stop_token& stop) { work(i, credential.id, sad, stop); });
         }
     }
 
@@ -100,8 +101,8 @@ TEST_P(StoreLost, UnderLoadIs503AndLosesNothingAndRecovers) {
     ASSERT_TRUE(eventually([&] { return load.count_of(503) >= workers; }));
     EXPECT_TRUE(eventually([&] { return !cast.deployment.ready(); })) << "health says so";
     EXPECT_EQ(cast.deployment.https("GET", "/health/live").status, 200U);
-    EXPECT_EQ(cast.portal_1.get_token("grant_type=client_credentials&client_id=portal-1&client_secret=" +
-                                      cast.portal_1.secret())
+    EXPECT_EQ(cast.portal_1
+                  .get_token("grant_type=client_credentials&client_id=portal-1&client_secret=" + cast.portal_1.secret())
                   .status,
               503U);
     const auto during = load.acknowledged();
@@ -121,7 +122,8 @@ TEST_P(StoreLost, UnderLoadIs503AndLosesNothingAndRecovers) {
     // The SAM's log has each of them, and gives each again under its key, byte for byte, without a new intent.
     EXPECT_GE(evidence.count("signed"), acknowledged.size());
     const auto intents = evidence.intents();
-    EXPECT_EQ(intents, evidence.count("signed") + evidence.count("sign-outcome-unknown") + evidence.count("sign-failed"));
+    EXPECT_EQ(intents,
+              evidence.count("signed") + evidence.count("sign-outcome-unknown") + evidence.count("sign-failed"));
     for (const auto& each : acknowledged) {
         const auto again = cast.portal_1.post("signatures/signHash", each.body, {{"Idempotency-Key", each.key}});
         EXPECT_EQ(again.status, 200U) << again;

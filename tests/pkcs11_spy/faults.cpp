@@ -43,7 +43,8 @@ constexpr std::array attribute_names{
 };
 
 [[noreturn]] void unreadable(std::string_view line) {
-    std::fprintf(stderr, "pkcs11 spy: cannot read the fault \"%.*s\"\n", static_cast<int>(line.size()), line.data());
+    (void)std::fprintf(stderr, "pkcs11 spy: cannot read the fault \"%.*s\"\n", static_cast<int>(line.size()),
+                       line.data());
     std::abort();
 }
 

@@ -30,7 +30,7 @@ std::string from_environment(const char* name) {
 }
 
 [[noreturn]] void give_up(const std::string& reason) {
-    std::fprintf(stderr, "pkcs11 spy: %s\n", reason.c_str());
+    (void)std::fprintf(stderr, "pkcs11 spy: %s\n", reason.c_str());
     std::abort();
 }
 
@@ -88,11 +88,13 @@ struct Spy {
                            " pid=" + std::to_string(::getpid()) + " call=" + std::string{function} + line.fields;
         if (rv != nullptr) text += " rv=" + in_hex(*rv);
         text += "\n";
-        if (::write(log, text.data(), text.size()) != static_cast<ssize_t>(text.size())) give_up("cannot write the log");
+        if (::write(log, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+            give_up("cannot write the log");
     }
     KnownKey look_at(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) const {
         std::array<std::uint8_t, 256> id{}, label{};
-        std::array wanted{CK_ATTRIBUTE{CKA_ID, id.data(), id.size()}, CK_ATTRIBUTE{CKA_LABEL, label.data(), label.size()}};
+        std::array wanted{CK_ATTRIBUTE{CKA_ID, id.data(), id.size()},
+                          CK_ATTRIBUTE{CKA_LABEL, label.data(), label.size()}};
         real->C_GetAttributeValue(session, object, wanted.data(), wanted.size());
         const auto value = [](const CK_ATTRIBUTE& attribute) {
             return attribute.ulValueLen > 256
@@ -139,7 +141,9 @@ struct Recorded {
     static void after(Line&, CK_RV&, auto&...) {}
 };
 struct RecordedSession {
-    static void before(Line& line, CK_SESSION_HANDLE session, auto&...) { line.add("session", std::to_string(session)); }
+    static void before(Line& line, CK_SESSION_HANDLE session, auto&...) {
+        line.add("session", std::to_string(session));
+    }
     static void after(Line&, CK_RV&, auto&...) {}
 };
 struct RecordedKeyOperation : RecordedSession {
@@ -151,8 +155,8 @@ struct RecordedKeyOperation : RecordedSession {
     }
 };
 
-#define QSCD_RECORD(function, how) \
-    template <>                    \
+#define QSCD_RECORD(function, how)                               \
+    template <> /* NOLINTNEXTLINE(bugprone-macro-parentheses) */ \
     struct Around<&CK_FUNCTION_LIST::function> : how {}
 QSCD_RECORD(C_Initialize, Recorded);
 QSCD_RECORD(C_InitToken, Recorded);
@@ -235,7 +239,8 @@ struct Around<&CK_FUNCTION_LIST::C_DestroyObject> : RecordedSession {
 
 template <>
 struct Around<&CK_FUNCTION_LIST::C_SetAttributeValue> : RecordedSession {
-    static void after(Line& line, CK_RV&, CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE_PTR change, CK_ULONG count) {
+    static void after(Line& line, CK_RV&, CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE_PTR change,
+                      CK_ULONG count) {
         if (count > 0) line.add("in", digest_of(change[0].pValue, change[0].ulValueLen));
     }
 };
@@ -368,8 +373,7 @@ Spy::Spy() {
     if (list == nullptr || list(&found) != CKR_OK) give_up(target + " is no PKCS#11 module");
     real = found;
     ours.version = real->version;
-#define QSCD_FORWARD(function) \
-    ours.function = Forward<&CK_FUNCTION_LIST::function, function_index(#function)>::call;
+#define QSCD_FORWARD(function) ours.function = Forward<&CK_FUNCTION_LIST::function, function_index(#function)>::call;
     QSCD_SPY_FUNCTIONS(QSCD_FORWARD)
 #undef QSCD_FORWARD
     ours.C_GetFunctionList = get_function_list;

@@ -143,12 +143,16 @@ auto AuthorisationFlow::ask_module(const Committed& committed, Cells cells, cons
     const auto salt = authn::PinSalt::from(view_of(cell.pin_salt()));
     const auto policy_version = Sha256Digest::from(view_of(cell.pin_policy()));
     if (!salt || !policy_version) return refuse(asked, {Errc::internal, "the cell has no PIN"});
-    auto input =
-        (pin ? pin : stand_in).value().verifier_input(key.bytes(), request_->credential, *salt, *policy_version);
     pin_evaluated_ = may_evaluate_pin() && pin;
-    if (!pin_evaluated_) input = SecretBytes{ByteView{Bytes(input.size())}};
+    const auto input_under = [&](const CkaId& which) {
+        auto input =
+            (pin ? pin : stand_in).value().verifier_input(which.bytes(), request_->credential, *salt, *policy_version);
+        return pin_evaluated_ ? std::move(input) : SecretBytes{ByteView{Bytes(input.size())}};
+    };
+    EvaluatePin evaluate{key, input_under(key)};
+    if (key != given.pin_key) evaluate.renewal = EvaluatePin::Renewal{given.pin_key, input_under(given.pin_key)};
     phase_ = Phase::pin_in_module;
-    return {.next = EvaluatePin{key, std::move(input)}};
+    return {.next = std::move(evaluate)};
 }
 
 auto AuthorisationFlow::factors_wrong(bool blocks, std::string_view which) -> DecisionType {
@@ -191,6 +195,10 @@ auto AuthorisationFlow::conclude(const PinEvaluated& evaluated, Cells cells, con
         return decision;
     }
     cell.set_pin_tries_left(profile_->pin().tries);
+    if (evaluated.renewed) {
+        cell.set_pin_verifier(std::string{text_of(*evaluated.renewed)});
+        cell.set_pin_key(std::string{text_of(given.pin_key.bytes())});
+    }
     if (held_factor_of(cell) == policy::Factor::sms) take_back_challenge(cell, client);
     if (const auto use = usable(cell, given.now); !use) {  // it was disabled while we asked
         auto decision = refuse(asked, use.error());

@@ -40,6 +40,7 @@ struct Sent {
 // HMAC under K_pin over what EvaluatePin named.
 struct PinEvaluated {
     Result<Bytes> mac;
+    std::optional<Bytes> renewed = {};  // under the key of EvaluatePin's renewal; absent when it could not be made
 };
 struct ModuleAnswered {
     ModuleAnswer answer;
@@ -75,7 +76,7 @@ struct GivenForFactors : Given {
     const ProcessKey& process_key;
     const Random& random;
     Limits& limits;              // asked before anything is spent, told about every failed check
-    CkaId pin_key;               // of cells that name none
+    CkaId pin_key;               // of new verifiers, and of cells that name none
     TimePoint steps_spent = {};  // whatever app code could be accepted up to this time is spent, whatever its cell says
 };
 
@@ -87,6 +88,12 @@ struct Commit {};
 struct EvaluatePin {
     CkaId key;
     SecretBytes input;
+    // Of a verifier whose key is being retired: a second call, whichever factor failed [QSCD-19].
+    struct Renewal {
+        CkaId key;
+        SecretBytes input;
+    };
+    std::optional<Renewal> renewal = std::nullopt;
 };
 // Next: Sent.
 struct SendCode {

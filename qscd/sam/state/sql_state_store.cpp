@@ -120,6 +120,8 @@ Result<std::optional<SealedBlob>> SqlStateStore::blob(std::uint64_t index) {
 
 Result<void> SqlStateStore::write(const Batch& batch) {
     QSCD_TRY(auto transaction, database_.begin());
+    QSCD_TRY(auto size, log_size());
+    if (size != batch.head.base) return Error{Errc::fenced, "another owner wrote this store"};
     auto seq = number(batch.head.base);
     for (const auto& record : batch.records) {
         QSCD_TRY(database_.execute("INSERT INTO log (seq, record) VALUES ($1, $2)", {seq++, record}));
@@ -140,7 +142,7 @@ Result<void> SqlStateStore::write(const Batch& batch) {
                      "UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
                      {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()), at,
                       number(each.leaf.version - 1)}));
-        if (changed != 1) return Error{Errc::store_away, "another owner wrote this store"};
+        if (changed != 1) return Error{Errc::fenced, "another owner wrote this store"};
         QSCD_TRY(database_.execute("UPDATE blob SET epoch = $1, sealed = $2 WHERE idx = $3",
                                    {number(each.blob.epoch), each.blob.sealed, at}));
     }

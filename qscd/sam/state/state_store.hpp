@@ -72,7 +72,8 @@ public:
     virtual Result<void> each_cell(const std::function<void(std::uint64_t index, const Leaf&)>& take) = 0;
     virtual Result<std::optional<SealedBlob>> blob(std::uint64_t index) = 0;
 
-    // One transaction, synced on return. When it fails its outcome is not known, or another owner wrote.
+    // One transaction, synced on return. Errc::fenced: another owner wrote since. Errc::store_away: its outcome is not
+    // known.
     virtual Result<void> write(const Batch& batch) = 0;
 };
 

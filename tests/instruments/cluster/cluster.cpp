@@ -25,9 +25,10 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds patience{30};
 constexpr std::chrono::milliseconds between_looks{10};
-constexpr std::array usual_settings{"shared_buffers=16MB",      "max_connections=60",    "listen_addresses=",
-                                    "log_min_messages=warning", "autovacuum_naptime=1h", "wal_level=replica",
-                                    "max_wal_size=64MB",        "fsync=on",              "log_statement=all"};
+constexpr std::array usual_settings{
+    "shared_buffers=16MB",   "max_connections=60", "listen_addresses=", "log_min_messages=warning",
+    "autovacuum_naptime=1h", "wal_level=replica",  "max_wal_size=64MB", "fsync=on",
+    "log_statement=all"};
 
 // The newest server that the distribution installed.
 fs::path binaries() {

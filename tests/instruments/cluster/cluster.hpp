@@ -22,9 +22,9 @@ public:
 
     static bool installed();
 
-    void start();                                         // ready when it returns
+    void start();                                          // ready when it returns
     void start(const std::vector<std::string>& settings);  // other ones from now on
-    enum class Stop { fast, immediate };                  // tells its clients, or just ends as in a crash
+    enum class Stop { fast, immediate };                   // tells its clients, or just ends as in a crash
     void stop(Stop how = Stop::fast);
 
     const std::filesystem::path& socket_folder() const { return sockets_; }
@@ -39,7 +39,7 @@ public:
     std::filesystem::path tables() const { return data_ / "base"; }         // folder of what is stored
     std::string log() const;
 
-    pid_t follow() const;     // starts a client that streams what is committed, as a standby does
+    pid_t follow() const;  // starts a client that streams what is committed, as a standby does
 
     // A role with its schema of the same name, and where a daemon with them finds its store.
     store::Location room_for(const std::string& name) const;

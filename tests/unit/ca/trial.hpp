@@ -8,6 +8,7 @@
 #include "ca/issuing/certificate_parts.hpp"
 #include "ca/issuing/issuing.hpp"
 #include "hsm/provider.hpp"
+#include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::ca {
 
@@ -73,7 +74,7 @@ struct TrialCa {
     TrialPki pki;
     Desk desk;
     FixedClock clock{at(2026, 11, 20)};
-    std::unique_ptr<Register> certificates = Register::open(folder / "cad.sqlite").value();
+    std::unique_ptr<Register> certificates = Register::open(instruments::place_of(folder / "cad.sqlite")).value();
     std::function<Bytes()> serials = random_serial;
     AuthorityKeys keys = [this](const Authority& authority) -> Result<std::shared_ptr<EVP_PKEY>> {
         return pki.key_of(authority);

@@ -110,8 +110,8 @@ TEST_P(Fault, QSCD_22_AtEveryCallIsASignatureOrACleanRefusal) {
             auto& key = site.handle_known ? *World::key->key : fresh;
             World::place->start_counting();
             World::place->command(std::string{site.before} + site.function +
-                                  (std::string_view{site.function} == "C_SignInit" && *site.before ? " 2 " : " 1 ") + rv +
-                                  reached + "\n");
+                                  (std::string_view{site.function} == "C_SignInit" && *site.before ? " 2 " : " 1 ") +
+                                  rv + reached + "\n");
             const auto outcome = token.sign(key, Scheme::ecdsa, hash());
             const auto entered = spy::count(World::place->calls(), "C_Sign-entered");
             EXPECT_LE(entered, 1u);

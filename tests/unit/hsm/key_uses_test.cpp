@@ -210,23 +210,23 @@ TEST_F(KeyUses, QSCD_01_NoValueIsReadOrWrapped) {
     };
     for (auto* key : {&ec_key, &pin_key, &cell_key})
         EXPECT_EQ(answer(**key, read(CKA_VALUE)), CK_RV{CKR_ATTRIBUTE_SENSITIVE});
-    for (const CK_ATTRIBUTE_TYPE part : {CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2,
-                                         CKA_COEFFICIENT})
+    for (const CK_ATTRIBUTE_TYPE part :
+         {CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT})
         EXPECT_EQ(answer(*rsa_key, read(part)), CK_RV{CKR_ATTRIBUTE_SENSITIVE}) << part;
 
     // Under a wrapping key that an attacker with the login made for it.
     for (auto* key : {&ec_key, &rsa_key, &pin_key, &cell_key}) {
-        const auto wrapped = answer(**key, [](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session,
-                                              CK_OBJECT_HANDLE target) {
-            const CK_ULONG size = 32;
-            std::array wanted{attribute(CKA_TOKEN, no), attribute(CKA_WRAP, yes), attribute(CKA_VALUE_LEN, size)};
-            CK_MECHANISM make{CKM_AES_KEY_GEN, nullptr, 0}, wrap_mechanism{CKM_AES_KEY_WRAP_PAD, nullptr, 0};
-            CK_OBJECT_HANDLE wrapping = CK_INVALID_HANDLE;
-            EXPECT_EQ(api.C_GenerateKey(session, &make, wanted.data(), wanted.size(), &wrapping), CK_RV{CKR_OK});
-            Bytes out(4096);
-            CK_ULONG length = out.size();
-            return api.C_WrapKey(session, &wrap_mechanism, wrapping, target, out.data(), &length);
-        });
+        const auto wrapped = answer(
+            **key, [](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE target) {
+                const CK_ULONG size = 32;
+                std::array wanted{attribute(CKA_TOKEN, no), attribute(CKA_WRAP, yes), attribute(CKA_VALUE_LEN, size)};
+                CK_MECHANISM make{CKM_AES_KEY_GEN, nullptr, 0}, wrap_mechanism{CKM_AES_KEY_WRAP_PAD, nullptr, 0};
+                CK_OBJECT_HANDLE wrapping = CK_INVALID_HANDLE;
+                EXPECT_EQ(api.C_GenerateKey(session, &make, wanted.data(), wanted.size(), &wrapping), CK_RV{CKR_OK});
+                Bytes out(4096);
+                CK_ULONG length = out.size();
+                return api.C_WrapKey(session, &wrap_mechanism, wrapping, target, out.data(), &length);
+            });
         EXPECT_EQ(wrapped, CK_RV{CKR_KEY_UNEXTRACTABLE});
     }
 }

@@ -53,7 +53,8 @@ TEST_F(ProbeTest, SoftHsmIsFitAndFinishesABegunOperation) {
     EXPECT_THAT(missing(report, false), ElementsAre("begun-operations-end"));
     EXPECT_EQ(report.token.label, "sam");
     EXPECT_EQ(report.token.model, "SoftHSM v2");
-    EXPECT_THAT(describe(report), AllOf(HasSubstr("yes  labels-change"), HasSubstr("fit for use"), Not(HasSubstr("NO "))));
+    EXPECT_THAT(describe(report),
+                AllOf(HasSubstr("yes  labels-change"), HasSubstr("fit for use"), Not(HasSubstr("NO "))));
 }
 
 TEST_F(ProbeTest, LeavesNothingBehindAndWritesNothing) {
@@ -75,21 +76,20 @@ struct Broken {
     const char *name, *fault, *finding;
 };
 struct ProbeOfABrokenModule : ProbeTest, ::testing::WithParamInterface<Broken> {};
-INSTANTIATE_TEST_SUITE_P(
-    , ProbeOfABrokenModule,
-    ::testing::Values(Broken{"MechanismMissing", "C_GetMechanismInfo 1 0x70", "ec-key-pairs"},
-                      Broken{"SignatureWrong", "corrupt-signature", "p256-signs"},
-                      Broken{"LocalIsAlwaysTrue", "lie-attribute CKA_LOCAL 01", "imported-told"},
-                      Broken{"NeverExtractableIsAlwaysTrue", "lie-attribute CKA_NEVER_EXTRACTABLE 01",
-                             "extractable-told"},
-                      Broken{"ValuesAreShown", "lie-attribute CKA_VALUE 0102", "values-hidden"},
-                      Broken{"CopiesAreMade", "C_CopyObject 1 0", "copies-refused"},
-                      Broken{"ChangesAreTaken", "C_SetAttributeValue 1 0", "changes-refused"},
-                      Broken{"OtherUsesAreTaken", "C_DeriveKey 1 0", "other-uses-refused"},
-                      Broken{"RandomIsStuck", "stuck-random 5a", "random"},
-                      Broken{"RandomFails", "C_GenerateRandom 1+ 0x120", "random"},
-                      Broken{"NoDataObjects", "C_CreateObject 2 0x13", "data-objects"}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, ProbeOfABrokenModule,
+                         ::testing::Values(Broken{"MechanismMissing", "C_GetMechanismInfo 1 0x70", "ec-key-pairs"},
+                                           Broken{"SignatureWrong", "corrupt-signature", "p256-signs"},
+                                           Broken{"LocalIsAlwaysTrue", "lie-attribute CKA_LOCAL 01", "imported-told"},
+                                           Broken{"NeverExtractableIsAlwaysTrue",
+                                                  "lie-attribute CKA_NEVER_EXTRACTABLE 01", "extractable-told"},
+                                           Broken{"ValuesAreShown", "lie-attribute CKA_VALUE 0102", "values-hidden"},
+                                           Broken{"CopiesAreMade", "C_CopyObject 1 0", "copies-refused"},
+                                           Broken{"ChangesAreTaken", "C_SetAttributeValue 1 0", "changes-refused"},
+                                           Broken{"OtherUsesAreTaken", "C_DeriveKey 1 0", "other-uses-refused"},
+                                           Broken{"RandomIsStuck", "stuck-random 5a", "random"},
+                                           Broken{"RandomFails", "C_GenerateRandom 1+ 0x120", "random"},
+                                           Broken{"NoDataObjects", "C_CreateObject 2 0x13", "data-objects"}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST_P(ProbeOfABrokenModule, QSCD_29_IsUnfitAndNamesWhy) {
     World::place->command(std::string{GetParam().fault} + "\n");

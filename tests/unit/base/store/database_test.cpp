@@ -132,7 +132,8 @@ TEST_P(DatabaseTest, MigrationsRunOnce) {
 }
 
 TEST_P(DatabaseTest, AMigrationThatFailsLeavesNothing) {
-    const std::array steps{Migration{2, "CREATE TABLE u (k BIGINT)"}, Migration{3, "CREATE TABLE v (k BIGINT); nonsense"}};
+    const std::array steps{Migration{2, "CREATE TABLE u (k BIGINT)"},
+                           Migration{3, "CREATE TABLE v (k BIGINT); nonsense"}};
     ASSERT_FALSE(database_->migrate(steps));
     EXPECT_FALSE(database_->query("SELECT k FROM u"));
     const std::array mended{steps[0], Migration{3, "CREATE TABLE v (k BIGINT)"}};
@@ -144,7 +145,8 @@ TEST_P(DatabaseTest, MigrationsMeanTheSameWords) {
         Migration{2, "CREATE TABLE blob (number INTEGER PRIMARY KEY, size INTEGER, sealed BLOB NOT NULL)"}};
     ASSERT_TRUE(database_->migrate(steps));
     for (int i = 0; i < 2; ++i)
-        ASSERT_TRUE(database_->execute("INSERT INTO blob (size, sealed) VALUES ($1, $2)", {std::int64_t{1} << 50, Bytes{7}}));
+        ASSERT_TRUE(
+            database_->execute("INSERT INTO blob (size, sealed) VALUES ($1, $2)", {std::int64_t{1} << 50, Bytes{7}}));
     const auto rows = database_->query("SELECT number, size, sealed FROM blob ORDER BY number").value();
     EXPECT_EQ(integer(rows[0][0]), 1);
     EXPECT_EQ(integer(rows[1][0]), 2);
@@ -176,16 +178,16 @@ TEST_P(DatabaseTest, AScanSeesEachRowWhereItLies) {
         ASSERT_TRUE(database_->execute(insert, {k, std::to_string(k), k % 2 == 0 ? Value{} : of(Bytes(16, 9))}));
     ASSERT_TRUE(transaction.commit());
     std::int64_t seen = 0;
-    const auto scanned = database_->scan(
-        "SELECT k, name, data FROM t WHERE k >= $1 ORDER BY k", {std::int64_t{10}}, [&](const RowView& row) -> Result<void> {
-            EXPECT_EQ(row.size(), 3u);
-            EXPECT_EQ(row.integer(0), seen + 10);
-            EXPECT_EQ(row.text(1), std::to_string(seen + 10));
-            EXPECT_EQ(row.is_null(2), seen % 2 == 0);
-            if (!row.is_null(2)) EXPECT_EQ(row.blob(2).size(), 16u);
-            ++seen;
-            return success();
-        });
+    const auto scanned = database_->scan("SELECT k, name, data FROM t WHERE k >= $1 ORDER BY k", {std::int64_t{10}},
+                                         [&](const RowView& row) -> Result<void> {
+                                             EXPECT_EQ(row.size(), 3u);
+                                             EXPECT_EQ(row.integer(0), seen + 10);
+                                             EXPECT_EQ(row.text(1), std::to_string(seen + 10));
+                                             EXPECT_EQ(row.is_null(2), seen % 2 == 0);
+                                             if (!row.is_null(2)) EXPECT_EQ(row.blob(2).size(), 16u);
+                                             ++seen;
+                                             return success();
+                                         });
     ASSERT_TRUE(scanned);
     EXPECT_EQ(seen, 990);
 }
@@ -205,11 +207,11 @@ TEST_P(DatabaseTest, AScanEndsWhenItsReaderSaysSo) {
 
 TEST_P(DatabaseTest, AColumnOfAnotherTypeEndsTheScan) {
     ASSERT_TRUE(database_->execute(insert, {std::int64_t{1}, std::string{"x"}, Value{}}));
-    for (const auto& reader : std::vector<OnRow>{
-             [](const RowView& row) -> Result<void> { return (void)row.integer(1), success(); },
-             [](const RowView& row) -> Result<void> { return (void)row.text(0), success(); },
-             [](const RowView& row) -> Result<void> { return (void)row.blob(2), success(); },
-             [](const RowView& row) -> Result<void> { return (void)row.integer(3), success(); }}) {
+    for (const auto& reader :
+         std::vector<OnRow>{[](const RowView& row) -> Result<void> { return (void)row.integer(1), success(); },
+                            [](const RowView& row) -> Result<void> { return (void)row.text(0), success(); },
+                            [](const RowView& row) -> Result<void> { return (void)row.blob(2), success(); },
+                            [](const RowView& row) -> Result<void> { return (void)row.integer(3), success(); }}) {
         const auto scanned = database_->scan("SELECT k, name, data FROM t", {}, reader);
         ASSERT_FALSE(scanned);
         EXPECT_EQ(scanned.error().code, Errc::store_away);

@@ -23,8 +23,8 @@ protected:
     // Ends the server's side of each of this role's connections, and waits until it is gone.
     void cut() const {
         const auto administrator = cluster().admin();
-        (void)administrator->query("SELECT pg_terminate_backend(pid, 10000)::text FROM pg_stat_activity WHERE usename = $1",
-                                   {name_});
+        (void)administrator->query(
+            "SELECT pg_terminate_backend(pid, 10000)::text FROM pg_stat_activity WHERE usename = $1", {name_});
     }
     // Another client's write in between, which this one's transaction cannot be put before or after.
     void interfere() const { ASSERT_TRUE(Database::open(*location_).value()->execute("UPDATE n SET n = n + 1")); }
@@ -37,9 +37,9 @@ protected:
 TEST_F(ServerTest, OneDaemonsRoleReadsNothingOfAnothers) {
     const auto mine = name_, theirs = fresh_name();
     const auto other = Database::open(cluster().room_for(theirs)).value();
-    for (const auto& statement :
-         {"SELECT k FROM " + mine + ".t", "INSERT INTO " + mine + ".t VALUES (1)", "CREATE TABLE " + mine + ".u (k BIGINT)",
-          "SET ROLE " + mine, "DROP SCHEMA " + mine + " CASCADE", "GRANT " + mine + " TO " + theirs})
+    for (const auto& statement : {"SELECT k FROM " + mine + ".t", "INSERT INTO " + mine + ".t VALUES (1)",
+                                  "CREATE TABLE " + mine + ".u (k BIGINT)", "SET ROLE " + mine,
+                                  "DROP SCHEMA " + mine + " CASCADE", "GRANT " + mine + " TO " + theirs})
         EXPECT_FALSE(other->execute(statement)) << statement;
     EXPECT_TRUE(other->query("SELECT k FROM t").has_error());
     EXPECT_TRUE(database_->query("SELECT k FROM t"));
@@ -94,9 +94,13 @@ TEST_F(ServerTest, TheSessionsSettingsAreOursWhateverTheRolesAre) {
     cluster().ask("ALTER ROLE " + name_ + " SET search_path = public");
     const auto database = Database::open(*location_);
     ASSERT_TRUE(database) << database.error().detail;
-    for (const auto& [setting, value] : std::vector<std::pair<std::string, std::string>>{
-             {"synchronous_commit", "on"}, {"transaction_isolation", "serializable"}, {"search_path", name_},
-             {"lock_timeout", "5s"}, {"idle_in_transaction_session_timeout", "30s"}, {"statement_timeout", "1min"}}) {
+    for (const auto& [setting, value] :
+         std::vector<std::pair<std::string, std::string>>{{"synchronous_commit", "on"},
+                                                          {"transaction_isolation", "serializable"},
+                                                          {"search_path", name_},
+                                                          {"lock_timeout", "5s"},
+                                                          {"idle_in_transaction_session_timeout", "30s"},
+                                                          {"statement_timeout", "1min"}}) {
         const auto rows = database.value()->query("SELECT current_setting($1)", {setting}).value();
         EXPECT_EQ(text(rows[0][0]), value) << setting;
     }
@@ -240,7 +244,8 @@ TEST_F(ServerTest, TransactRunsAgainAfterALostConnection) {
 TEST_F(ServerTest, ACommitWhoseAnswerIsLostIsNeitherDoneNorUndone) {
     const auto administrator = cluster().admin();
     const auto wait_for = [&](const char* standby) {
-        ASSERT_TRUE(administrator->execute("ALTER SYSTEM SET synchronous_standby_names = '" + std::string{standby} + "'"));
+        ASSERT_TRUE(
+            administrator->execute("ALTER SYSTEM SET synchronous_standby_names = '" + std::string{standby} + "'"));
         ASSERT_TRUE(administrator->query("SELECT pg_reload_conf()::text"));
         const std::string expected{standby};
         while (text(cluster().ask("SELECT current_setting('synchronous_standby_names')")[0][0]) != expected)
@@ -251,7 +256,8 @@ TEST_F(ServerTest, ACommitWhoseAnswerIsLostIsNeitherDoneNorUndone) {
     const auto cutter = ::fork();
     if (cutter == 0) {
         const auto own = cluster().admin();
-        const auto waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = '" + name_ + "'";
+        const auto waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = '" + name_ +
+                             "'";
         while (own->query(waiting).value().empty()) ::usleep(10'000);
         (void)own->query("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
         std::_Exit(0);

@@ -3,22 +3,6 @@
 #include <unistd.h>
 
 namespace qscd::store {
-namespace {
-
-std::unique_ptr<instruments::Cluster> shared;
-
-struct Ending : testing::Environment {
-    void TearDown() override { shared.reset(); }
-};
-[[maybe_unused]] const auto* const ending = testing::AddGlobalTestEnvironment(new Ending);
-
-}  // namespace
-
-instruments::Cluster& cluster() {
-    if (!shared) shared = std::make_unique<instruments::Cluster>();
-    return *shared;
-}
-
 std::string fresh_name() {
     static int count = 0;
     return "daemon_" + std::to_string(++count);

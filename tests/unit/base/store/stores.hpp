@@ -1,15 +1,15 @@
-// Both kinds of store for one test text: each test gets an empty one. The PostgreSQL server is started at the first use
-// and shared by the binary.
+// Both kinds of store for one test text: each test gets an empty one. The PostgreSQL server is shared by the
+// binary.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include "base/store/database.hpp"
-#include "tests/instruments/cluster/cluster.hpp"
+#include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::store {
 
-instruments::Cluster& cluster();
+inline instruments::Cluster& cluster() { return instruments::shared_cluster(); }
 std::string fresh_name();  // of a role and its schema
 
 enum class Kind { sqlite, postgresql };

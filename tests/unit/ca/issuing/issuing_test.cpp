@@ -271,7 +271,7 @@ TEST(Issuing, ACrashBetweenReservationAndSignatureIsFinishedWithTheSameBytes) {
     EXPECT_EQ(reserved.state, RegisterState::reserved);
 
     ca.certificates.reset();  // another process, a day later
-    ca.certificates = Register::open(ca.folder / "cad.sqlite").value();
+    ca.certificates = Register::open(instruments::place_of(ca.folder / "cad.sqlite")).value();
     ca.clock.advance(std::chrono::days{1});
     ca.keys = working;
     const auto issued = ca.issue(papers).value().certificate;

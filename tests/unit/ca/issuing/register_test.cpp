@@ -22,7 +22,7 @@ Reservation reservation() {
 
 struct RegisterTest : ::testing::Test {
     Folder folder;
-    std::unique_ptr<Register> open() { return Register::open(folder / "cad.sqlite").value(); }
+    std::unique_ptr<Register> open() { return Register::open(instruments::place_of(folder / "cad.sqlite")).value(); }
     std::unique_ptr<Register> certificates = open();
     TimePoint now = at(2026, 11, 20);
 };

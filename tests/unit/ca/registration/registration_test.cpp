@@ -15,7 +15,8 @@ struct RegistrationTest : ::testing::Test {
     Folder folder;
     Desk desk;
     FixedClock clock{at(2026, 11, 20)};
-    std::unique_ptr<RegistrationStore> store = RegistrationStore::open(folder / "rad.sqlite").value();
+    std::unique_ptr<RegistrationStore> store =
+        RegistrationStore::open(instruments::place_of(folder / "rad.sqlite")).value();
     std::string public_base = "http://pki.qscd-test.example";
     RuleKeySigner rule_key = [this](ByteView message) -> Result<RuleSignature> {
         QSCD_TRY(auto signature, sign_message(*desk.rule, message));
@@ -105,7 +106,7 @@ TEST_F(RegistrationTest, APasswordIsKeptAsArgon2idOnly) {
         stored += read_file(file.path()).value();
     EXPECT_EQ(stored.find("correct horse"), std::string::npos);
     EXPECT_NE(stored.find("$argon2id$v=19$m=65536,t=3,p=4$"), std::string::npos);
-    store = RegistrationStore::open(folder / "rad.sqlite").value();
+    store = RegistrationStore::open(instruments::place_of(folder / "rad.sqlite")).value();
 }
 
 TEST_F(RegistrationTest, AnUnknownSignerIsAWrongUserId) {

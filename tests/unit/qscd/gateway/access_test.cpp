@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "tests/instruments/cluster/place.hpp"
 #include "tests/unit/qscd/gateway/world.hpp"
 
 namespace qscd::gateway {
@@ -44,7 +45,7 @@ TEST(Access, AllIsThereAfterARestart) {
     World world;
     const auto expiring = world.token_of("acme", 60s);
     world.access.reset();
-    world.access = Access::open(world.folder / "gatewayd.sqlite", world.clock).value();
+    world.access = Access::open(instruments::place_of(world.folder / "gatewayd.sqlite"), world.clock).value();
     EXPECT_EQ(world.access->token_holder(world.bearer).value(), client("acme"));
     EXPECT_TRUE(world.access->secret_is_right(client("acme"), SecretBytes{std::string_view{acme_secret}}));
     EXPECT_TRUE(world.access->may_act_for(client("acme"), anna));

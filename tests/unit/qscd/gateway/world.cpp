@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 
 #include "base/random.hpp"
+#include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::gateway {
 namespace {
@@ -121,7 +122,7 @@ std::filesystem::path new_folder() {
 }
 
 std::unique_ptr<Access> opened(const std::filesystem::path& folder, const Clock& clock) {
-    auto access = Access::open(folder / "gatewayd.sqlite", clock);
+    auto access = Access::open(instruments::place_of(folder / "gatewayd.sqlite"), clock);
     EXPECT_TRUE(access);
     return std::move(access).value();
 }

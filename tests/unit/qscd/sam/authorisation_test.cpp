@@ -286,7 +286,7 @@ TEST_F(AuthorisationTest, SAM_08_ADeviceChangedInTheStoreIsNoWrongCode) {
     const auto credential = enrol(anna());
     stop();
     {
-        const auto store = store::Database::open(tokens.folder / "samd.sqlite").value();
+        const auto store = store::Database::open(tokens.store()).value();
         ASSERT_TRUE(
             store->execute("UPDATE blob SET sealed = x'00' WHERE idx IN (SELECT idx FROM cell WHERE kind = 2)"));
     }

@@ -76,7 +76,7 @@ TrialModule::~TrialModule() {
 }
 std::unique_ptr<hsm::Token> TrialModule::open(const std::string& label, unsigned threads) {
     const auto there = module->tokens().value();
-    if (std::ranges::count(there, label, &hsm::TokenInfo::label) == 0)
+    if (made.insert(label).second && std::ranges::count(there, label, &hsm::TokenInfo::label) == 0)
         EXPECT_TRUE(module->initialise_token(label, SecretBytes{"12345678"}, SecretBytes{"1234"}));
     return hsm::Token::open(module, label, SecretBytes{"1234"}, threads).value();
 }
@@ -91,6 +91,7 @@ std::unique_ptr<hsm::Token> TrialModule::open_sam(const Sha256Digest& policy_ver
         token.reset();
         module.reset();
         fs::remove_all(folder);
+        made.clear();
         load();
     }
 }
@@ -184,7 +185,7 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
       paper_keys(desk.paper_keys()),
       sam_token(tokens.open("qscd-sam")),
       signer_token(tokens.open("qscd-signers-1", 2)),
-      database(store::Database::open(tokens.folder / "samd.sqlite").value()),
+      database(store::Database::open(tokens.store()).value()),
       state(*database),
       notifier([this](const std::string&, ByteView request, const protocol::Responder& responder) {
           const auto message = protocol::decode<pb::NotifierRequest>(request).value();
@@ -239,7 +240,7 @@ TrialSam::TrialSam() {
 
 void TrialSam::in_store(const std::function<void(Ledger&)>& change) {
     const auto token = tokens.open("qscd-sam");
-    const auto database = store::Database::open(tokens.folder / "samd.sqlite").value();
+    const auto database = store::Database::open(tokens.store()).value();
     const auto keys = ModuleKeys::unlock(*token).value();
     SqlStateStore state{*database};
     const auto ledger = Ledger::open(state, *keys, clock).value();

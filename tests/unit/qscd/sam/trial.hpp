@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <gtest/gtest.h>
+#include <set>
 
 #include "base/random.hpp"
 #include "policy/policy.hpp"
@@ -12,6 +13,7 @@
 #include "qscd/sam/service.hpp"
 #include "qscd/sam/state/module_keys.hpp"
 #include "qscd/sam/state/sql_state_store.hpp"
+#include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::sam {
 
@@ -23,13 +25,15 @@ inline const TimePoint noon = std::chrono::sys_days{std::chrono::year{2026} / 11
 struct TrialModule {
     TrialModule();
     ~TrialModule();
-    std::unique_ptr<hsm::Token> open(const std::string& label, unsigned threads = 1);  // made when it is not there
+    std::unique_ptr<hsm::Token> open(const std::string& label, unsigned threads = 1);  // made at the first time
     std::unique_ptr<hsm::Token> open_sam(const Sha256Digest& policy_version, bool trial = true);  // with its genesis
     void take_away();  // the tokens, as if pulled out
     void bring_back();
     void load();  // the module; again after module.reset()
+    store::Location store() const { return instruments::place_of(folder / "samd.sqlite"); }
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
+    std::set<std::string> made;  // labels; one that is not seen for a moment is not made twice
 };
 void wait_until_reachable(const hsm::Token& token);
 

@@ -521,6 +521,30 @@ TEST(Authorisation, TheVerifiersOwnKeyIsAskedFor) {
     EXPECT_EQ(std::get<EvaluatePin>(hand.give(flow, Committed{success()}).next).key, other);
 }
 
+TEST(Authorisation, QSCD_19_AVerifierUnderARetiringKeyIsMadeAnewByARightPinOnly) {
+    const auto retiring = id<9, CkaId>();
+    for (const bool right : {true, false})
+        for (const bool module_renews : {true, false}) {
+            ByHand hand;
+            auto& anna = hand.sam.staged.anna;
+            anna.set_pin_key(std::string{text_of(retiring.bytes())});
+            auto flow = hand.authorisation(right ? right_pin : wrong_pin);
+            hand.give(flow, Begin{});
+            const auto asked = hand.give(flow, Committed{success()});
+            const auto& pin = std::get<EvaluatePin>(asked.next);
+            ASSERT_TRUE(pin.renewal);
+            EXPECT_EQ(pin.renewal->key, pin_key);
+            EXPECT_EQ(pin.renewal->input.size(), pin.input.size());
+            const auto old_verifier = anna.pin_verifier();
+            const auto renewed = Sam::pin_mac(pin.renewal->key, pin.renewal->input.reveal());
+            hand.give(flow, PinEvaluated{right ? bytes_of(old_verifier) : Bytes(32),
+                                         module_renews ? std::optional{renewed} : std::nullopt});
+            const bool anew = right && module_renews;
+            EXPECT_EQ(anna.pin_verifier(), anew ? std::string{text_of(renewed)} : old_verifier);
+            EXPECT_EQ(CkaId::from(view_of(anna.pin_key())), anew ? pin_key : retiring);
+        }
+}
+
 TEST(Authorisation, ACellWithoutAPinIsOurFault) {
     for (const bool salt : {true, false}) {
         ByHand hand;

@@ -211,13 +211,13 @@ TEST_F(LedgerTest, ACellWhoseVersionMovedIsAConflict) {
     commit();
     mutate("UPDATE cell SET version = version + 1");
     owner.ledger->record({Event::key_created, "samd", anna});
-    EXPECT_EQ(owner.ledger->commit().error().code, Errc::store_away);
+    EXPECT_EQ(owner.ledger->commit().error().code, Errc::fenced);
 }
 
 TEST_F(LedgerTest, ARecordThatIsThereAlreadyIsAConflict) {
     mutate("INSERT INTO log SELECT max(seq) + 1, record FROM log");
     put();
-    EXPECT_EQ(owner.ledger->commit().error().code, Errc::store_away);
+    EXPECT_EQ(owner.ledger->commit().error().code, Errc::fenced);
 }
 
 // Every manipulation of the store that leaves the newest head in place is found when it is opened.

@@ -21,12 +21,11 @@ struct StateTest : ::testing::Test {
     Owner owner;
 
     StateTest() { tokens.open_sam(sha256(view_of("policy"))); }
-    std::filesystem::path file() const { return tokens.folder / "samd.sqlite"; }
 
     Result<void> take_over(Owner& by, const std::optional<Unseal>& unseal = {}) {
         by.ledger.reset();
         if (!by.token) by.token = tokens.open("qscd-sam");
-        if (!by.database) by.database = store::Database::open(file()).value();
+        if (!by.database) by.database = store::Database::open(tokens.store()).value();
         by.state = std::make_unique<SqlStateStore>(*by.database);
         QSCD_TRY(by.keys, ModuleKeys::unlock(*by.token));
         QSCD_TRY(by.ledger, Ledger::open(*by.state, *by.keys, clock, {unseal, {}, {}}));
@@ -53,7 +52,7 @@ struct StateTest : ::testing::Test {
     }
     // What somebody who owns the store does to it while nobody has it open.
     void mutate(const std::string& sql, std::vector<store::Value> values = {}) {
-        const auto database = store::Database::open(file()).value();
+        const auto database = store::Database::open(tokens.store()).value();
         EXPECT_GT(database->execute(sql, std::move(values)).value(), 0u) << sql;
     }
     Errc refused_start(const std::optional<Unseal>& unseal = {}) {
@@ -65,18 +64,9 @@ struct StateTest : ::testing::Test {
     }
     std::string why;  // of the last refused start
 
-    // The files of the store as they are now; and put back.
-    std::map<std::filesystem::path, std::string> snapshot() const {
-        std::map<std::filesystem::path, std::string> out;
-        for (const auto& entry : std::filesystem::directory_iterator{tokens.folder})
-            if (entry.path().filename().string().starts_with("samd.sqlite"))
-                out[entry.path()] = read_file(entry.path()).value();
-        return out;
-    }
-    void restore(const std::map<std::filesystem::path, std::string>& files) {
-        for (const auto* end : {"", "-wal", "-shm"}) std::filesystem::remove(file().string() + end);
-        for (const auto& [path, content] : files) EXPECT_TRUE(write_file(path, content, 0600));
-    }
+    // The store as it is now; and put back.
+    instruments::Contents snapshot() const { return instruments::contents_of(tokens.store()); }
+    void restore(const instruments::Contents& contents) { instruments::put_back(tokens.store(), contents); }
 
     static cell::Credential credential(const CredentialId& id, const std::string& profile = "totp") {
         cell::Credential out;

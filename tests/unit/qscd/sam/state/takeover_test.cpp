@@ -95,7 +95,7 @@ TEST_F(TakeoverTest, OPS_03_AnOlderStoreIsSealedAndPeopleLetItGoOnWithEveryPinLo
 TEST_F(TakeoverTest, OPS_03_EveryRestoreOfTheStoreAloneIsSeen) {
     start();
     const auto anna = put();
-    std::vector<std::map<std::filesystem::path, std::string>> snapshots;
+    std::vector<instruments::Contents> snapshots;
     for (int step = 0; step < 50; ++step) {
         change(anna, std::to_string(step));
         stop();
@@ -246,7 +246,7 @@ TEST_F(TakeoverTest, SAM_24_ALateCommitOfAPausedOwnerIsAConflict) {
     paused->record({Event::sign_intent, "portal", anna});
     const auto refused = paused->commit();
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, Errc::store_away);
+    EXPECT_EQ(refused.error().code, Errc::fenced);
     const auto all = successor.ledger->records(0, 1000, 1'000'000).value();
     for (const auto& bytes : all)
         EXPECT_NE(protocol::decode<pb::LogRecord>(bytes).value().type(), "sign-intent") << "nothing of it stays";
