@@ -26,7 +26,7 @@ bool identity_of(const std::filesystem::path& path, struct ::stat& out) { return
 }  // namespace
 
 DurableFolder::DurableFolder(std::filesystem::path folder)
-    : folder_(std::move(folder)), complete_(std::filesystem::file_time_type::clock::now()) {
+    : folder_(std::move(folder)), complete_(std::filesystem::file_time_type::min() + coarsest_file_time) {
     watch_all();
 }
 
@@ -152,10 +152,14 @@ Result<void> DurableFolder::sync() {
     if (broken_) return Error{Errc::store_away, "a sync in " + folder_.string() + " failed before"};
     const auto began = std::filesystem::file_time_type::clock::now();
     const auto changes = events_ ? drain() : Changes{};
-    const bool all = changes.lost || !watches_what_is_there();
+    const bool all = first_ || changes.lost || !watches_what_is_there();
     auto done = all ? sync_all() : sync_changed(changes);
-    if (done) complete_ = began;
-    else events_ = {};  // the next one looks at everything again
+    if (!done) {
+        events_ = {};  // the next one looks at everything again
+        return done;
+    }
+    complete_ = began;
+    first_ = false;
     return done;
 }
 

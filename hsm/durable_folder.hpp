@@ -17,7 +17,8 @@ namespace qscd::hsm {
 
 class DurableFolder {
 public:
-    // Watches from now on; what was written before is the business of whoever wrote it.
+    // Watches from now on. Whoever wrote before may have been killed before it could sync: the first sync() is of
+    // everything. Without it a power cut could bring back what this process has not seen.
     explicit DurableFolder(std::filesystem::path folder);
 
     // Errc::store_away: a folder that cannot be read now, or a sync that the disk refused; after the latter always.
@@ -46,6 +47,7 @@ private:
 
     std::filesystem::path folder_;
     std::filesystem::file_time_type complete_;  // everything older is synced
+    bool first_ = true;
     std::mutex lock_;
     Descriptor events_;
     std::map<int, Watched> watches_;

@@ -71,8 +71,21 @@ std::uint64_t Books::anchored_size() const {
 
 void Books::anchored() { kept_ = std::max(kept_, anchored_size()); }
 
+// Of intents with equal hashes nobody can say which one was entered, only how many: so the mark moves on.
+void Books::forget(std::vector<Intent>& intents, std::vector<Intent>::iterator ended) {
+    if (!ended->entered)
+        for (auto& other : intents)
+            if (other.entered && other.hash_set == ended->hash_set) {
+                other.entered = false;
+                break;
+            }
+    intents.erase(ended);
+}
+
 void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) {
-    require(owner >= newest_owner_, Check::old_owner_fenced, "committed a batch");
+    // What was signed before the older keys went may be written until the newer owner writes.
+    require(owner >= newest_writer_, Check::old_owner_fenced, "committed a batch");
+    newest_writer_ = owner;
     history_.resize(disk_.tables().log.size() - records.size());
     pb::LogRecord record;
     for (const auto* bytes : records) {
@@ -89,14 +102,10 @@ void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) 
         }
         auto& credential = found->second;
         const auto& type = record.type();
-        const auto tell = [&](std::string_view name) {
-            if (type != name) return;
+        if (record.result() != "ok" || type == "authorised" || type == "challenge-opened") {
             if (credential.told.size() >= 64) credential.told.erase(credential.told.begin());
-            credential.told.push_back({seq, name});
-        };
-        for (const auto name : {"authorised", "authorisation-failed", "refused", "challenge-opened", "sign-failed",
-                                "sign-outcome-unknown", "signature-does-not-verify"})
-            tell(name);
+            credential.told.push_back({seq, record.result() == "ok" ? type : record.result()});
+        }
         if (type == "authorised" || type == "credential-enabled") credential.evaluated = 0;
         if (type == "credential-enabled") credential.rolled_back = false;
         if (type == "sign-intent") {
@@ -105,8 +114,10 @@ void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) 
         }
         if (const auto* intent = field(record, "intent"); intent != nullptr) {
             const auto open = std::ranges::find(credential.intents, std::stoull(*intent), &Intent::seq);
-            require(open != credential.intents.end(), Check::log_verifies, "a result of no intent");
-            credential.intents.erase(open);
+            require(open != credential.intents.end() && !open->ended, Check::log_verifies, "a result of no intent");
+            // What a start found may stand in the module's queue still: signed, perhaps, but never released.
+            if (const auto* reason = field(record, "reason"); reason != nullptr && !open->entered) open->ended = true;
+            else forget(credential.intents, open);
             if (const auto* digest = field(record, "digest"); digest != nullptr) results_[*digest] = seq;
         }
     }
@@ -116,13 +127,15 @@ void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) 
 
 void Books::accept_code(Credential& credential, const Attempt& attempt) {
     if (credential.signer.totp_secret.empty()) {
-        auto& message = credential.message;
         auto hashes = attempt.hashes;
         std::ranges::sort(hashes);
-        require(message && message->client == attempt.client && message->code == attempt.code &&
-                    (message->hashes.empty() || message->hashes == hashes) && attempt.begun < message->expires &&
-                    message->owner == attempt.owner,
-                Check::code_before_pin, "not the code of the newest message for these hashes");
+        const auto message = std::ranges::find_if(credential.messages, [&](const Message& each) {
+            return each.client == attempt.client && each.code == attempt.code &&
+                   (each.hashes.empty() || each.hashes == hashes) && attempt.begun < each.expires &&
+                   each.owner == attempt.owner && (!each.followed || attempt.begun <= *each.followed);
+        });
+        require(message != credential.messages.end(), Check::code_before_pin,
+                "not the code of this owner's newest message for these hashes");
         require(!message->used, Check::code_used_once, "a message's code");
         message->used = true;
         return;
@@ -169,45 +182,57 @@ void Books::entered_module(const SignRequest& request, TimePoint begun, const Ac
     const auto intent = std::ranges::find_if(credential.intents, [&](const Intent& each) {
         return !each.entered && each.seq < anchored_size() && each.hash_set == set;
     });
-    require(intent != credential.intents.end(), Check::intent_before_signature, "none on record");
+    if (intent == credential.intents.end()) {
+        std::string what = "credential " + credential.signer.credential.hex() + ", anchored " +
+                           std::to_string(anchored_size()) + ", intents:";
+        for (const auto& each : credential.intents)
+            what += " " + std::to_string(each.seq) + (each.entered ? " entered" : each.ended ? " ended" : "") +
+                    (each.hash_set == set ? "" : " of others");
+        fail(Check::intent_before_signature, what);
+    }
+    require(true, Check::intent_before_signature, {});
     intent->entered = true;
 }
 
 // ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void Books::rest_on_record(const CredentialId& credential, std::initializer_list<std::string_view> types) {
+void Books::rest_on_record(const CredentialId& credential, std::string_view result) {
     const auto known = credentials_.find(credential);
-    bool there = false;
     if (known != credentials_.end()) {
         auto& told = known->second.told;
-        const auto found = std::ranges::find_if(told, [&](const Told& each) {
-            return each.seq < anchored_size() && std::ranges::find(types, each.type) != types.end();
-        });
-        there = found != told.end();
-        if (there) told.erase(found);
+        const auto found = std::ranges::find_if(
+            told, [&](const Told& each) { return each.seq < anchored_size() && each.result == result; });
+        if (found != told.end()) {
+            told.erase(found);
+            return require(true, Check::record_before_answer, {});
+        }
     }
-    require(there, Check::record_before_answer, *types.begin());
+    require(false, Check::record_before_answer, std::string{result} + ", of credential " + credential.hex());
 }
 
-void Books::sent(const ChallengeRequest& request, std::string_view text, TimePoint expires, unsigned owner) {
-    rest_on_record(request.credential, {"challenge-opened"});
+void Books::sent(const ChallengeRequest& request, std::string_view text, TimePoint now, TimePoint expires,
+                 unsigned owner) {
+    rest_on_record(request.credential, "challenge-opened");
     auto hashes = request.hashes;
     std::ranges::sort(hashes);
-    credentials_.at(request.credential).message =
-        Message{request.client.text(), std::string{text.substr(text.size() - 6)}, std::move(hashes), expires, owner};
+    auto& messages = credentials_.at(request.credential).messages;
+    for (auto& each : messages)
+        if (each.owner == owner && !each.followed) each.followed = now;
+    if (messages.size() >= 8) messages.erase(messages.begin());
+    messages.push_back({request.client.text(), std::string{text.substr(text.size() - 6)}, std::move(hashes), expires, owner});
 }
 
 void Books::answered(const ChallengeRequest& request, const Result<std::chrono::seconds>& answer) {
     if (answer || excused(answer.error().code)) return;  // what was sent was on record then
-    rest_on_record(request.credential, {"refused"});
+    rest_on_record(request.credential, name_of(answer.error().code));
 }
 
 void Books::answered(const AuthoriseRequest& request, const Result<AuthorisedSad>& answer, TimePoint expires) {
     if (!answer) {
-        if (!excused(answer.error().code)) rest_on_record(request.credential, {"authorisation-failed", "refused"});
+        if (!excused(answer.error().code)) rest_on_record(request.credential, name_of(answer.error().code));
         return;
     }
-    rest_on_record(request.credential, {"authorised"});
+    rest_on_record(request.credential, "authorised");
     Sad sad{request.credential, request.client.text(), expires, {}};
     for (const auto& hash : request.hashes) {
         const auto known = std::ranges::find(sad.hashes, hash, &Occurrences::hash);
@@ -220,8 +245,7 @@ void Books::answered(const AuthoriseRequest& request, const Result<AuthorisedSad
 void Books::answered(const SignRequest& request, const CkaId& key, const Result<SignatureList>& answer) {
     if (!answer) {
         if (!excused(answer.error().code))
-            rest_on_record(request.credential,
-                           {"refused", "sign-failed", "sign-outcome-unknown", "signature-does-not-verify"});
+            rest_on_record(request.credential, name_of(answer.error().code));
         return;
     }
     const auto& signatures = answer.value();
@@ -259,11 +283,21 @@ void Books::let_go_on() {
     history_ = log;
     kept_ = std::min<std::uint64_t>(kept_, common);
     for (auto& [id, credential] : credentials_) {
-        std::erase_if(credential.intents, [&](const Intent& each) { return each.seq >= common; });
+        credential.intents.clear();
         std::erase_if(credential.told, [&](const Told& each) { return each.seq >= common; });
         credential.rolled_back = true;
     }
     std::erase_if(results_, [&](const auto& each) { return each.second >= common; });
+    pb::LogRecord record;  // intents that are open in this log
+    for (std::size_t seq = 0; seq < log.size(); ++seq) {
+        record.ParseFromArray(log[seq]->data(), static_cast<int>(log[seq]->size()));
+        const auto id = CredentialId::from(view_of(record.credential()));
+        if (!id) continue;
+        auto& intents = credentials_.at(*id).intents;
+        if (record.type() == "sign-intent") intents.push_back({seq, *field(record, "hash_set")});
+        if (const auto* intent = field(record, "intent"); intent != nullptr)
+            std::erase_if(intents, [ended = std::stoull(*intent)](const Intent& each) { return each.seq == ended; });
+    }
 }
 
 // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,7 +345,7 @@ void Books::whole_log_verifies(const std::string& origin) {
         if (!record.credential().empty()) {
             auto& before = newest[record.credential()];
             const auto known = credentials_.find(*CredentialId::from(view_of(record.credential())));
-            if (known != credentials_.end() && known->second.watched)
+            if (known != credentials_.end() && known->second.watched && !known->second.rolled_back)
                 check(record.predecessor() == before, "a credential's records name each other");
             before = seq + 1;
         }

@@ -62,10 +62,10 @@ struct Enrolled {
 // One attempt as its client made it.
 struct Attempt {
     CredentialId credential;
-    std::string client;
-    std::vector<DtbsR> hashes;
-    std::string code;
-    TimePoint begun{};
+    std::string client = {};
+    std::vector<DtbsR> hashes = {};
+    std::string code = {};
+    TimePoint begun = {};
     unsigned owner = 0;
 };
 
@@ -85,7 +85,7 @@ public:
     void entered_module(const SignRequest& request, TimePoint begun, const Activation& activation, const DtbsR& hash);
 
     // ── What clients saw ──
-    void sent(const ChallengeRequest& request, std::string_view text, TimePoint expires, unsigned owner);
+    void sent(const ChallengeRequest& request, std::string_view text, TimePoint now, TimePoint expires, unsigned owner);
     void answered(const ChallengeRequest& request, const Result<std::chrono::seconds>& answer);
     void answered(const AuthoriseRequest& request, const Result<AuthorisedSad>& answer, TimePoint expires);
     void answered(const SignRequest& request, const CkaId& key, const Result<SignatureList>& answer);
@@ -115,25 +115,26 @@ private:
     struct Intent {
         std::uint64_t seq;
         std::string hash_set;
-        bool entered = false;
+        bool entered = false, ended = false;
     };
     struct Message {
         std::string client, code;
         std::vector<DtbsR> hashes;  // sorted
         TimePoint expires;
         unsigned owner;
+        std::optional<TimePoint> followed = {};  // by a newer one of the same owner
         bool used = false;
     };
     struct Told {
         std::uint64_t seq;
-        std::string_view type;
+        std::string result;
     };
     struct Credential {
         Enrolled signer;
         unsigned evaluated = 0;  // PINs, since the last success on record
-        std::vector<Intent> intents;
-        std::optional<Message> message;
-        std::vector<Told> told;  // records that an answer may rest on
+        std::vector<Intent> intents = {};
+        std::vector<Message> messages = {};
+        std::vector<Told> told = {};  // records that an answer may rest on
         bool rolled_back = false;
         bool watched = true;  // enrolled here; else only named by somebody
     };
@@ -153,7 +154,9 @@ private:
     }
     [[noreturn]] static void fail(Check check, std::string_view what);
     std::uint64_t anchored_size() const;
-    void rest_on_record(const CredentialId& credential, std::initializer_list<std::string_view> types);
+    // `result`: as the record says it; of a success the record's type stands before it.
+    void rest_on_record(const CredentialId& credential, std::string_view result);
+    static void forget(std::vector<Intent>& intents, std::vector<Intent>::iterator ended);
     void accept_code(Credential& credential, const Attempt& attempt);
 
     const VirtualDisk& disk_;
@@ -164,7 +167,7 @@ private:
     std::unordered_map<std::string, std::uint64_t> results_;  // seq by the digest of the signatures
     std::vector<const Bytes*> history_;  // the log as it was made durable, or let go on
     std::uint64_t kept_ = 0;             // of it: what was anchored once
-    unsigned newest_owner_ = 0;
+    unsigned newest_owner_ = 0, newest_writer_ = 0;
     std::array<std::uint64_t, check_names.size()> counts_{};
 };
 

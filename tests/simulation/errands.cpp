@@ -98,7 +98,7 @@ void World::vouch(std::size_t index) {
     auto* life = route();
     if (life == nullptr || signers_[index].vouching) return;
     signers_[index].vouching = true;
-    life->owner.post([this, index, life](Ledger& ledger) {
+    life->owner.post([this, index](Ledger& ledger) {
         auto& signer = signers_[index];
         signer.vouching = false;
         const auto& id = signer.enrolled.credential;
@@ -108,6 +108,9 @@ void World::vouch(std::size_t index) {
             return;
         }
         cell.value().set_state(cell::Credential::ACTIVE);
+        // Which of their occurrences were used may be what was lost.
+        if (cell.value().vouched_epoch() < ledger.floors().locked_before() && plant_ != Plant::sads_kept_by_officer)
+            cell.value().clear_sads();
         cell.value().set_vouched_epoch(ledger.epoch());
         ledger.put(cell.value());
         ledger.record({Event::credential_enabled, "officer", id});
@@ -150,8 +153,11 @@ void World::begin_errand() {
     for (std::uint64_t i = 0; i < count; ++i)
         errand->hashes.push_back(i > 0 && dice_.chance(0.3) ? errand->hashes.back() : some_hash());
     if (plan == Plan::wrong_pin || plan == Plan::wrong_both) errand->pin = wrong(errand->pin);
-    if (!signer.enrolled.totp_secret.empty()) return authorise(errand);
-    challenge(errand);
+    if (signer.enrolled.totp_secret.empty()) return challenge(errand);
+    // After an unclean start the codes of a minute are spent: most people wait for the next one.
+    if (now_ < patience_until_ && dice_.chance(0.95))
+        return in(patience_until_ - now_ + static_cast<std::int64_t>(dice_.below(60'000)), [this, errand] { authorise(errand); });
+    authorise(errand);
 }
 
 void World::challenge(const ErrandPtr& errand) {

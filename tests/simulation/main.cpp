@@ -23,8 +23,7 @@ constexpr const char* usage =
     "exit status: 0 no violation, 1 a violation, 2 wrong use\n";
 
 struct Options {
-    std::uint64_t seed = 1, activations = 20'000, seconds = 0;
-    Limitation limitation;
+    std::uint64_t seed = 1, activations = 20'000, seconds = 0, steps = UINT64_MAX;
     Plant plant = Plant::none;
     bool trace = false;
 };
@@ -55,7 +54,7 @@ bool parse(int argc, char** argv, Options& options) {
         std::uint64_t* into = name == "--seed"          ? &options.seed
                               : name == "--activations" ? &options.activations
                               : name == "--seconds"     ? &options.seconds
-                              : name == "--steps"       ? &options.limitation.steps
+                              : name == "--steps"       ? &options.steps
                                                         : nullptr;
         if (into == nullptr || !number_in(argv[i], *into)) return false;
     }
@@ -102,10 +101,8 @@ int main(int argc, char** argv) {
     };
     for (auto seed = options.seed; more(); ++seed) {
         World world{seed, options.plant, options.trace};
-        auto limitation = options.limitation;
-        if (options.seconds == 0) limitation.activations = options.activations - total.activations;
         try {
-            world.run(limitation);
+            world.run(options.steps);
         } catch (const Violation& violation) {
             std::printf("%slast events above\nVIOLATION with seed %llu at step %llu: %s\nagain: qscd-simulation --seed %llu%s%s\n",
                         world.events().last().c_str(), static_cast<unsigned long long>(seed),

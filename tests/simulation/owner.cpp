@@ -143,7 +143,7 @@ void Owner::drive(const std::shared_ptr<Opening>& opening, Stimulus stimulus) {
     if (auto* message = std::get_if<SendCode>(&next)) {
         std::string text{text_of(message->text.reveal())};
         const auto& sms = *around_.policy.find("sms")->sms();
-        around_.books.sent(opening->flow.request(), text, opening->attempt.begun + sms.life, number_);
+        around_.books.sent(opening->flow.request(), text, around_.clock.now(), opening->attempt.begun + sms.life, number_);
         return to_phone(std::move(message->phone), std::move(text), [this, opening](bool sent) {
             post([this, opening, sent](Ledger&) {
                 drive(opening, Sent{sent ? Result<void>{success()} : Result<void>{Error{Errc::service_away, "notifierd"}}});

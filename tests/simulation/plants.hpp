@@ -23,6 +23,7 @@ enum class Plant : std::uint8_t {
     anchor_not_written,         // the anchor is answered and not written
     result_not_awaited,         // a signature leaves when its result is only staged
     pin_whatever_the_code,      // the PIN is evaluated after a wrong code, too
+    sads_kept_by_officer,       // SAD tokens of a rolled-back state count again once an officer vouched for the credential
     floor_forgotten,            // credentials of a rolled-back state are not locked
 };
 
@@ -44,6 +45,7 @@ inline constexpr std::array plant_rows{
     PlantRow{Plant::anchor_not_written, "anchor-not-written"},
     PlantRow{Plant::result_not_awaited, "result-not-awaited"},
     PlantRow{Plant::pin_whatever_the_code, "pin-whatever-the-code"},
+    PlantRow{Plant::sads_kept_by_officer, "sads-kept-by-officer"},
     PlantRow{Plant::floor_forgotten, "floor-forgotten"},
 };
 constexpr std::string_view name_of(Plant plant) { return plant_rows[static_cast<std::size_t>(plant)].name; }

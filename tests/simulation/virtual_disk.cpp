@@ -103,7 +103,7 @@ Result<void> DiskSession::write(const Batch& batch) {
         if (disk_.dice_.chance(0.5) && !disk_.conflicts(batch)) disk_.apply(owner_, batch);
         throw;
     }
-    if (disk_.conflicts(batch)) return Error{Errc::store_away, "another owner wrote this store"};
+    if (disk_.conflicts(batch)) return Error{Errc::fenced, "another owner wrote this store"};
     if (broken && disk_.dice_.chance(0.5)) return unknown;
     disk_.apply(owner_, batch);
     if (broken || fate_.fails_at(owner_, Point::after_write)) return unknown;

@@ -126,6 +126,13 @@ Result<CkaId> TokenSession::make_secret() {
 }
 Result<CkaId> TokenSession::make_cell_key() { return make_secret(); }
 Result<CkaId> TokenSession::make_pin_key() { return make_secret(); }
+Result<std::vector<CkaId>> TokenSession::keys_beside(const CkaId& cell_key, const CkaId& pin_key) {
+    QSCD_TRY(present());
+    std::vector<CkaId> out;
+    for (const auto& [id, secret] : token_.secrets_)
+        if (id != cell_key && id != pin_key) out.push_back(id);
+    return out;
+}
 Result<void> TokenSession::destroy_key(const CkaId& key) {
     QSCD_TRY(present());
     data_keys_.erase(key);

@@ -73,6 +73,7 @@ public:
     Result<Bytes> pin_mac(const CkaId& pin_key, const SecretBytes& input) override;
     Result<CkaId> make_cell_key() override;
     Result<CkaId> make_pin_key() override;
+    Result<std::vector<CkaId>> keys_beside(const CkaId& cell_key, const CkaId& pin_key) override;
     Result<void> destroy_key(const CkaId& key) override;
     Result<std::vector<pb::Anchor>> anchors() override;
     Result<void> anchor(const pb::Anchor& anchor) override;

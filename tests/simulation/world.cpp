@@ -21,7 +21,6 @@ World::World(std::uint64_t seed, Plant plant, bool trace)
     seed_process_random(dice_.roll());
     disk_.committed = [this](unsigned owner, const std::vector<const Bytes*>& records) {
         happened(Kind::batch, owner, records.size());
-        newest_commit_ = std::max(newest_commit_, clock_.now());
         books_.committed(owner, records);
     };
     token_.anchored = [this](unsigned owner) {
@@ -41,16 +40,16 @@ World::World(std::uint64_t seed, Plant plant, bool trace)
         double batch;  // arrivals a round
     };
     static constexpr std::array sizes{Size{12, 400, 0.3}, Size{80, 1500, 4}, Size{600, 5000, 40}, Size{2500, 8000, 80}};
-    static constexpr std::array weights{0, 1, 1, 2, 2, 2, 3, 3};
+    static constexpr std::array weights{0, 1, 2, 2, 2, 3, 3, 3};
     const auto& size = sizes[static_cast<std::size_t>(weights[dice_.below(weights.size())])];
     const auto signers = std::max<std::uint64_t>(4, size.signers / 2 + dice_.below(size.signers));
     const double a_second = std::min(12.0, static_cast<double>(signers) / 60);
     pause_ = static_cast<std::int64_t>(1000 / a_second);
     round_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(1000 * size.batch / a_second), 50, 9000);
     wanted_ = size.activations / 2 + dice_.below(size.activations);
-    hostile_ = 0.1 + 0.01 * static_cast<double>(dice_.below(25));
+    hostile_ = 0.05 + 0.01 * static_cast<double>(dice_.below(20));
     failing_module_ = 0.001 * static_cast<double>(dice_.below(30));
-    trouble_ = static_cast<std::int64_t>(static_cast<double>(wanted_) / a_second * 1000 / static_cast<double>(dice_.between(8, 40)));
+    trouble_ = static_cast<std::int64_t>(static_cast<double>(wanted_) / a_second * 1000 / static_cast<double>(dice_.between(5, 25)));
     for (std::uint64_t i = 0; i < dice_.between(1, 8); ++i)
         portals_.push_back(ClientId::from("portal-" + std::to_string(i)).value());
     for (std::uint64_t i = 0; i < signers; ++i) make_signer();
@@ -69,6 +68,7 @@ void World::in(std::int64_t milliseconds, std::function<void()> event) {
 
 void World::set_clock() {
     clock_.set(beginning + std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds{now_} + skipped_ + wrong_));
+    newest_time_ = std::max(newest_time_, clock_.now());
 }
 
 bool World::next() {
@@ -97,7 +97,7 @@ bool World::fails_at(unsigned number, Point point) {
     if (armed_->countdown-- > 0) return false;
     const auto doom = armed_->doom;
     armed_.reset();
-    const auto& life = by_number_.at(number);
+    const auto life = by_number_.at(number);
     switch (doom) {
         case Doom::kill:
             happened(Kind::killed, number, static_cast<unsigned>(point));
@@ -130,6 +130,7 @@ void World::arm(Doom doom) {
 World::LifePtr World::make_life() {
     const auto number = static_cast<unsigned>(by_number_.size());
     auto life = std::make_shared<Life>(number, around_);
+    life->history = histories_;
     by_number_.push_back(life);
     lives_.push_back(life);
     life->owner.to_module = [this, weak = std::weak_ptr{life}](std::shared_ptr<Owner::ModuleJob> job) {
@@ -181,7 +182,6 @@ void World::bury(const LifePtr& life, Kind how) {
     std::erase(lives_, life);
     if (current_ == life) {
         current_.reset();
-        if (how != Kind::stopped) unclean_.push_back(clock_.now());
         if (!ending_) in(static_cast<std::int64_t>(dice_.between(100, 3000)), [this] { start(std::nullopt); });
     }
     for (const auto& each : std::vector{lives_})  // who went down with it
@@ -250,12 +250,13 @@ void World::start(std::optional<Unseal> unseal) {
         armed_ = Armed{dooms[dice_.below(3)], life->owner.number(), static_cast<unsigned>(dice_.below(25))};
     }
     const bool first = token_.newest_anchor() != nullptr && token_.newest_anchor()->size() == 0;
-    if (!current_ && !first) unclean_.push_back(clock_.now());
+    if (!first) unclean_.push_back(clock_.now());
     const bool serves = takes_over(life, unseal);
     starting_ = false;
     if (!serves) return;
-    if (current_ && current_ != life) unclean_.push_back(clock_.now());  // the one before did not stop
     current_ = life;
+    word_given_ = false;
+    patience_until_ = now_ + 75'000;
     happened(Kind::takeover, life->owner.number(), life->owner.ledger().epoch());
     if (first) populate();
     in(round_, [this, life] { round_of(life); });
@@ -267,8 +268,10 @@ void World::judge_refusal(const Error& error) {
     const auto recent = std::ranges::count_if(unclean_, [&](auto at) { return at + std::chrono::hours{25} > now; });
     const bool many = recent > static_cast<std::ptrdiff_t>(unclean_starts_a_day) &&
                       error.detail.starts_with(row_of(SealReason::unclean_starts).text);
-    const bool back = now < newest_commit_ && error.detail.starts_with(row_of(SealReason::clock_back).text);
-    books_.refused_to_open(error, truth_.has_value(), many || back);
+    const bool back = now < newest_time_ && error.detail.starts_with(row_of(SealReason::clock_back).text);
+    // A start takes a store that breaks off while the cells are read for one that holds nonsense.
+    const bool broke_off = error.detail.ends_with("a read error");
+    books_.refused_to_open(error, truth_.has_value() || word_given_, many || back || broke_off);
 }
 
 // What people do about it.
@@ -289,6 +292,8 @@ void World::sealed(const Error& error) {
         happened(Kind::unsealed, truth_ ? 1 : 0);
         if (truth_) {
             truth_.reset();
+            ++histories_;
+            word_given_ = true;
             books_.let_go_on();
         }
         start(Unseal{"people looked at it"});
@@ -306,7 +311,7 @@ void World::put_back() {
 
 void World::module_signs(const LifePtr& life, const std::shared_ptr<Owner::ModuleJob>& job) {
     // A request that stood in the module's queue when its process died may still be signed.
-    if (life->dead && dice_.chance(0.6)) return;
+    if (life->dead && (life->history != histories_ || dice_.chance(0.6))) return;
     const auto key = job->key;
     std::vector<ModuleOutcome> outcomes;
     for (const auto& hash : job->activation.hashes()) {
@@ -373,7 +378,7 @@ void World::trouble() {
             return;
         }
         case 12: {  // somebody sets the clock; at times it is noticed
-            const auto by = std::chrono::seconds{dice_.below(4000)};
+            const auto by = std::chrono::seconds{dice_.below(dice_.chance(0.2) ? 4000 : 60)};
             happened(Kind::clock_moved, static_cast<std::uint64_t>(by.count()), 1);
             wrong_ += dice_.chance(0.5) ? by : -by;
             set_clock();
@@ -384,29 +389,34 @@ void World::trouble() {
             happened(Kind::snapshot, disk_.tables().log.size());
             snapshots_.push_back(disk_.tables());
             if (snapshots_.size() > 3) snapshots_.erase(snapshots_.begin());
+            // Soon enough for a SAD token or a code that is used in between.
+            if (dice_.chance(0.6))
+                in(static_cast<std::int64_t>(dice_.between(5000, 60'000)), [this] { restore_older(); });
             return;
-        default: {  // an older store in place of this one
-            if (snapshots_.empty() || truth_ || depth_ > 0 || starting_) return;
-            for (const auto& life : std::vector{lives_}) {
-                happened(Kind::killed, life->owner.number(), 99);
-                life->doomed = true;
-                bury(life, Kind::killed);
-            }
-            disk_.power_cut();
-            const auto& older = snapshots_[dice_.below(snapshots_.size())];
-            const auto* anchor = token_.newest_anchor();
-            const auto& now = disk_.tables();
-            // Whether it lies behind the anchor, or tells another story.
-            const bool behind = anchor != nullptr && (older.log.size() < anchor->size() ||
-                                                      older.log[anchor->size() - 1] != now.log[anchor->size() - 1]);
-            if (!behind) return;
-            happened(Kind::restored, older.log.size(), now.log.size());
-            truth_ = now;
-            disk_.restore(older);
-            for (int i = 0; i < 20; ++i)
-                in(static_cast<std::int64_t>(dice_.between(1000, 90'000)), [this] { replay_loot(); });
-        }
+        default: return restore_older();
     }
+}
+
+// An older store in place of this one, while nobody looks.
+void World::restore_older() {
+    if (ending_ || snapshots_.empty() || truth_ || depth_ > 0 || starting_) return;
+    for (const auto& life : std::vector{lives_}) {
+        happened(Kind::killed, life->owner.number(), 99);
+        life->doomed = true;
+        bury(life, Kind::killed);
+    }
+    disk_.power_cut();
+    const auto& older = snapshots_[dice_.chance(0.5) ? snapshots_.size() - 1 : dice_.below(snapshots_.size())];
+    const auto* anchor = token_.newest_anchor();
+    const auto& now = disk_.tables();
+    // Whether it lies behind the anchor, or tells another story.
+    const bool behind = anchor != nullptr && (older.log.size() < anchor->size() ||
+                                              older.log[anchor->size() - 1] != now.log[anchor->size() - 1]);
+    if (!behind) return;
+    happened(Kind::restored, older.log.size(), now.log.size());
+    truth_ = now;
+    disk_.restore(older);
+    for (int i = 0; i < 20; ++i) in(static_cast<std::int64_t>(dice_.between(1000, 90'000)), [this] { replay_loot(); });
 }
 
 // ── From the first start to the last ────────────────────────────────────────────────────────────────────────────────
@@ -416,8 +426,7 @@ void World::populate() {
     in(round_ * 3, [this] { trouble(); });
 }
 
-void World::run(const Limitation& limitation) {
-    const auto wanted = std::min(wanted_, limitation.activations);
+void World::run(std::uint64_t steps) {
     const std::function<void()> arrival = [this, &arrival] {
         if (ending_) return;
         begin_errand();
@@ -425,8 +434,8 @@ void World::run(const Limitation& limitation) {
     };
     start(std::nullopt);
     in(4 * round_, arrival);
-    while (activations_ < wanted && step_ < limitation.steps && next()) {}
-    if (step_ < limitation.steps) finish();
+    while (activations_ < wanted_ && step_ < steps && next()) {}
+    if (step_ < steps) finish();
     // Whatever still waits refers to this frame.
     queue_ = {};
 }
@@ -463,7 +472,9 @@ void World::finish() {
         }
         const auto device = ledger.device(*held_device_of(*cell.value()));
         if (!device || !device.value()) throw Violation{"a device's cell cannot be read"};
-        Books::CellView view{cell.value()->pin_tries_left(), device.value()->last_step(), {}};
+        // What lies below the floor is spent, whatever the cell says.
+        const auto floor = ledger.floors().app_steps() / totp_period + totp_tolerance;
+        Books::CellView view{cell.value()->pin_tries_left(), std::max(device.value()->last_step(), floor), {}};
         for (const auto& sad : cell.value()->sads()) {
             auto& seen = view.sads.emplace_back(*Sha256Digest::from(view_of(sad.digest())),
                                                 std::vector<std::pair<Bytes, bool>>{});

@@ -10,16 +10,12 @@
 
 namespace qscd::sam::simulation {
 
-struct Limitation {
-    std::uint64_t activations = UINT64_MAX, steps = UINT64_MAX;
-};
-
 class World : Fate {
 public:
     World(std::uint64_t seed, Plant plant, bool trace);
     ~World() override;
     // Throws Violation.
-    void run(const Limitation& limitation);
+    void run(std::uint64_t steps);  // at most so many; then nothing that comes later is checked
 
     std::uint64_t activations() const { return activations_; }
     std::uint64_t step() const { return step_; }
@@ -67,7 +63,7 @@ private:
         unsigned again = 2;
         enum class At : std::uint8_t { nowhere, challenge, authorise, sign } at = At::nowhere;
         unsigned owner = 0;
-        std::vector<DtbsR> signing;
+        std::vector<DtbsR> signing = {};
     };
     using ErrandPtr = std::shared_ptr<Errand>;
     void populate();
@@ -97,6 +93,7 @@ private:
         explicit Life(unsigned number, Surroundings& around) : owner(number, around) {}
         Owner owner;
         bool dead = false, busy = false, doomed = false;
+        unsigned history = 0;  // which one it was born in
         std::vector<ErrandPtr> waiting;
     };
     using LifePtr = std::shared_ptr<Life>;
@@ -118,14 +115,15 @@ private:
     void module_signs(const LifePtr& life, const std::shared_ptr<Owner::ModuleJob>& job);
     void trouble();
     void arm(Doom doom);
+    void restore_older();
     void put_back();
     void finish();
 
-    struct Event {
+    struct Due {
         std::int64_t at;
         std::uint64_t number;
         std::function<void()> what;
-        bool operator<(const Event& other) const { return std::pair{at, number} > std::pair{other.at, other.number}; }
+        bool operator<(const Due& other) const { return std::pair{at, number} > std::pair{other.at, other.number}; }
     };
 
     Dice dice_;
@@ -137,7 +135,7 @@ private:
     Books books_;
     Surroundings around_;
 
-    std::priority_queue<Event> queue_;
+    std::priority_queue<Due> queue_;
     std::int64_t now_ = 0;                             // milliseconds
     std::chrono::milliseconds skipped_{0}, wrong_{0};  // nights; what an attacker did to the clock
     std::uint64_t step_ = 0, numbered_ = 0, activations_ = 0;
@@ -151,9 +149,11 @@ private:
     std::optional<Armed> armed_;
     unsigned calling_ = 0;
     std::vector<TimePoint> unclean_;
-    TimePoint newest_commit_{};
+    TimePoint newest_time_{};  // that the clock ever showed
     std::vector<Tables> snapshots_;
     std::optional<Tables> truth_;  // put aside by an attacker
+    bool word_given_ = false;      // that the older store may go on, and no start came to its end since
+    unsigned histories_ = 0;       // that people let go on
 
     // Of this world.
     std::vector<Signer> signers_;
@@ -164,10 +164,9 @@ private:
     std::vector<std::size_t> victims_;
     std::int64_t round_ = 1000, pause_ = 100;  // of an owner; between arrivals
     double hostile_ = 0.2, failing_module_ = 0.01;
-    std::int64_t trouble_ = 30'000;
+    std::int64_t trouble_ = 30'000, patience_until_ = 0;
     std::uint64_t wanted_ = 0;
 
-    friend struct Storm;
 };
 
 }  // namespace qscd::sam::simulation

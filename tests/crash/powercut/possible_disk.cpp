@@ -26,10 +26,10 @@ public:
     Cut(const Shadow& shadow, std::mt19937_64& random) : shadow_(shadow), random_(random) {}
 
     Loss make() {
-        std::vector<fs::path> folders{shadow_.root()};
-        for (const auto& each : fs::recursive_directory_iterator{shadow_.root()}) {
-            if (each.is_directory() && !each.is_symlink()) folders.push_back(each.path());
-        }
+        auto folders = shadow_.roots();
+        for (const auto& root : shadow_.roots())
+            for (const auto& each : fs::recursive_directory_iterator{root})
+                if (each.is_directory() && !each.is_symlink()) folders.push_back(each.path());
         for (const auto& folder : folders)
             for (const auto& [name, entry] : Shadow::names_in(folder))
                 if (!entry.folder) current_[entry.id] = folder / name;
@@ -108,8 +108,7 @@ private:
                 out[i] = i < from.size() ? from[i] : '\0';
         };
         const auto same = [&](std::size_t at) {
-            return at < durable.size() && at < now.size() &&
-                   durable.compare(at, page, now, at, page) == 0;
+            return at < durable.size() && at < now.size() && durable.compare(at, page, now, at, page) == 0;
         };
         for (std::size_t at = 0; at < out.size(); at += page) {
             if (same(at)) continue;

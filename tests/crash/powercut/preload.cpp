@@ -1,6 +1,7 @@
-// libqscd-powercut: preloaded into a program, it keeps a Shadow of what the program synced below QSCD_POWERCUT_ROOT in
-// QSCD_POWERCUT_SHADOW. The syncs themselves go through. QSCD_POWERCUT_PLANT=lying-sync forgets one sync in four: the
-// planted bug that a harness must find.
+// libqscd-powercut: preloaded into a program, it keeps a Shadow of what the program synced below the folders of
+// QSCD_POWERCUT_ROOT (colons between) in QSCD_POWERCUT_SHADOW. The syncs themselves go through. Each of them is the crash
+// point that QSCD_POWERCUT_POINT names: the program dies when all is written and nothing synced. QSCD_POWERCUT_PLANT=lying-sync forgets
+// three syncs in four: the planted bug that a harness must find.
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.hpp"
 #include "tests/crash/powercut/shadow.hpp"
 
 namespace {
@@ -19,7 +21,7 @@ using qscd::crash::Shadow;
 const Shadow* shadow() {
     static const Shadow* const one = [] {
         const char *root = std::getenv("QSCD_POWERCUT_ROOT"), *place = std::getenv("QSCD_POWERCUT_SHADOW");
-        return root != nullptr && place != nullptr ? new Shadow{root, place} : nullptr;
+        return root != nullptr && place != nullptr ? new Shadow{Shadow::roots_in(root), place} : nullptr;
     }();
     return one;
 }
@@ -30,7 +32,7 @@ bool forgets() {
         return plant != nullptr && std::strcmp(plant, "lying-sync") == 0;
     }();
     static std::atomic<unsigned> count = 0;
-    return lies && ++count % 4 == 0;
+    return lies && ++count % 4 != 0;
 }
 
 std::mutex& one_at_a_time() {
@@ -52,7 +54,13 @@ void remember(int file) {
     const auto size = ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path.data(), path.size());
     path.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     struct stat state{};
-    if (watched->watches(path) && ::fstat(file, &state) == 0 && !forgets()) {
+    if (watched->watches(path) && ::fstat(file, &state) == 0) {
+        static const char* const point = std::getenv("QSCD_POWERCUT_POINT");
+        if (point != nullptr) qscd::crash_point(point);
+        if (forgets()) {
+            errno = before;
+            return;
+        }
         const std::lock_guard alone{one_at_a_time()};
         const bool good = S_ISDIR(state.st_mode)   ? watched->sync_names(path)
                           : S_ISREG(state.st_mode) ? watched->sync_content(file)

@@ -55,7 +55,8 @@ bool copy_changes(int source, std::size_t size, int copy) {
         if (count <= 0) break;  // shorter than it was a moment ago
         for (std::size_t i = 0; i < static_cast<std::size_t>(count); i += page) {
             const auto length = std::min(page, static_cast<std::size_t>(count) - i);
-            if (std::memcmp(to + at + i, some.data() + i, length) != 0) std::memcpy(to + at + i, some.data() + i, length);
+            if (std::memcmp(to + at + i, some.data() + i, length) != 0)
+                std::memcpy(to + at + i, some.data() + i, length);
         }
         at += static_cast<std::size_t>(count);
     }
@@ -65,14 +66,23 @@ bool copy_changes(int source, std::size_t size, int copy) {
 
 }  // namespace
 
+std::vector<fs::path> Shadow::roots_in(const std::string& list) {
+    std::vector<fs::path> out;
+    std::istringstream text{list};
+    for (std::string each; std::getline(text, each, ':');) out.emplace_back(each);
+    return out;
+}
+
 bool Shadow::watches(const fs::path& path) const {
-    const auto& root = root_.native();
     const auto& text = path.native();
-    return text.starts_with(root) && (text.size() == root.size() || text[root.size()] == '/');
+    return std::ranges::any_of(roots_, [&](const fs::path& each) {
+        const auto& root = each.native();
+        return text.starts_with(root) && (text.size() == root.size() || text[root.size()] == '/');
+    });
 }
 
 fs::path Shadow::list_of(const fs::path& folder) const {
-    auto name = "of " + folder.lexically_relative(root_).string();
+    auto name = folder.string();
     std::ranges::replace(name, '/', '%');
     return shadow_ / "names" / name;
 }
@@ -85,6 +95,7 @@ bool Shadow::sync_content(int file) const {
     const auto path = shadow_ / "data" / id_of(state);
     const OpenFile copy{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, readable_by_all)};
     if (source.number < 0 || copy.number < 0) return false;
+    ::fchmod(copy.number, readable_by_all);  // the umask took it; only its owner can
     return copy_changes(source.number, state.stx_size, copy.number);
 }
 
@@ -122,17 +133,21 @@ bool Shadow::sync_names(const fs::path& folder) const {
 
 bool Shadow::sync_all() const {
     std::error_code error;
-    for (const auto* part : {"", "data", "names"}) {
-        fs::create_directories(shadow_ / part, error);
-        fs::permissions(shadow_ / part, fs::perms{for_all}, error);
+    for (const auto& part : {shadow_, shadow_ / "data", shadow_ / "names"}) {
+        fs::create_directories(part, error);
+        fs::permissions(part, fs::perms{for_all}, error);
     }
-    bool good = sync_names(root_);
-    for (fs::recursive_directory_iterator each{root_, error}, end; !error && each != end; each.increment(error)) {
-        if (each->is_symlink()) continue;
-        if (each->is_directory()) good = sync_names(each->path()) && good;
-        if (!each->is_regular_file()) continue;
-        const OpenFile file{::open(each->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-        good = file.number >= 0 && sync_content(file.number) && good;
+    error.clear();
+    bool good = true;
+    for (const auto& root : roots_) {
+        good = sync_names(root) && good;
+        for (fs::recursive_directory_iterator each{root, error}, end; !error && each != end; each.increment(error)) {
+            if (each->is_symlink()) continue;
+            if (each->is_directory()) good = sync_names(each->path()) && good;
+            if (!each->is_regular_file()) continue;
+            const OpenFile file{::open(each->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+            good = file.number >= 0 && sync_content(file.number) && good;
+        }
     }
     return good && !error;
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace qscd::crash {
 
@@ -25,28 +26,31 @@ using Names = std::map<std::string, Name>;
 
 class Shadow {
 public:
-    // `root`: the folder whose files are watched, without links in its path.
-    Shadow(std::filesystem::path root, std::filesystem::path shadow)
-        : root_(std::move(root)), shadow_(std::move(shadow)) {}
+    // `roots`: the folders whose files are watched, without links in their paths.
+    Shadow(std::vector<std::filesystem::path> roots, std::filesystem::path shadow)
+        : roots_(std::move(roots)), shadow_(std::move(shadow)) {}
+    // Of a list with colons between, as the environment has it.
+    static std::vector<std::filesystem::path> roots_in(const std::string& list);
 
     bool watches(const std::filesystem::path& path) const;
 
     // Now durable. Only what differs is copied. False when the shadow could not be written.
     bool sync_content(int file) const;
     bool sync_names(const std::filesystem::path& folder) const;
-    // Everything below the root, as sync() makes it.
+    // Everything below the roots, as sync() makes it.
     bool sync_all() const;
 
     Names durable_names(const std::filesystem::path& folder) const;
     std::optional<std::filesystem::path> durable_content(const std::string& id) const;
 
     static Names names_in(const std::filesystem::path& folder);  // as they are now
-    const std::filesystem::path& root() const { return root_; }
+    const std::vector<std::filesystem::path>& roots() const { return roots_; }
     const std::filesystem::path& place() const { return shadow_; }
 
 private:
     std::filesystem::path list_of(const std::filesystem::path& folder) const;
-    std::filesystem::path root_, shadow_;
+    std::vector<std::filesystem::path> roots_;
+    std::filesystem::path shadow_;
 };
 
 }  // namespace qscd::crash

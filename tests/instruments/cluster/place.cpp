@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <regex>
 #include <stdexcept>
 
 #include "base/file.hpp"
@@ -53,6 +54,13 @@ store::Location place_of(const std::filesystem::path& file) {
     const auto name = "room_" + std::to_string(shared->rooms.size() + 1);
     if (!write_file(file, name)) throw std::runtime_error{"cannot write " + file.string()};
     return shared->rooms.emplace(name, shared_cluster().room_for(name)).first->second;
+}
+
+std::string spelt_for(const store::Location& place, std::string sql) {
+    if (place.file() != nullptr) return sql;
+    sql = std::regex_replace(sql, std::regex{R"(x'([0-9a-f]*)')"}, R"('\x$1'::bytea)");
+    sql = std::regex_replace(sql, std::regex{R"(\bBLOB\b)"}, "BYTEA");
+    return std::regex_replace(sql, std::regex{R"(\bchar\()"}, "chr(");
 }
 
 Contents contents_of(const store::Location& place) {

@@ -15,6 +15,7 @@ store::Location place_of(const std::filesystem::path& file);
 
 // All rows of all tables, and a store that holds these again and nothing else. Nobody may have it open meanwhile.
 using Contents = std::map<std::string, std::vector<store::Row>>;
+std::string spelt_for(const store::Location& place, std::string sql);  // from SQLite's x'00', BLOB, char()
 Contents contents_of(const store::Location& place);
 void put_back(const store::Location& place, const Contents& contents);
 

@@ -68,6 +68,7 @@ struct DurableFolderTest : ::testing::Test {
         fs::create_directories(token);
         for (int i = 0; i < 100; ++i) write("object" + std::to_string(i), "old");
         durable = std::make_unique<DurableFolder>(folder);
+        ASSERT_TRUE(durable->sync());
         taken();
     }
     void TearDown() override {
@@ -76,6 +77,17 @@ struct DurableFolderTest : ::testing::Test {
     }
     void write(const fs::path& name, std::string_view text) const { std::ofstream{token / name} << text; }
 };
+
+// Whoever wrote it may have been killed before it could.
+TEST_F(DurableFolderTest, TheFirstSyncIsOfAllThatWasThereBefore) {
+    DurableFolder fresh{folder};
+    ASSERT_TRUE(fresh.sync());
+    const auto all = taken();
+    EXPECT_THAT(all, IsSupersetOf({folder, token, token / "object0", token / "object99"}));
+    EXPECT_EQ(all.size(), 102U);
+    ASSERT_TRUE(fresh.sync());
+    EXPECT_THAT(taken(), IsEmpty());
+}
 
 TEST_F(DurableFolderTest, SyncsTheFileThatChangedAndNothingElse) {
     ASSERT_TRUE(durable->sync());
@@ -166,6 +178,8 @@ TEST_F(DurableFolderTest, WhereWatchingIsRefusedChangesAreFoundByTheirTimes) {
     durable = std::make_unique<DurableFolder>(folder);
     const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours{1};
     for (const auto& each : fs::directory_iterator{token}) fs::last_write_time(each, long_ago);
+    ASSERT_TRUE(durable->sync());
+    taken();
     write("object1", "new");
     write("fresh", "x");
     EXPECT_TRUE(durable->sync());

@@ -104,6 +104,10 @@ TEST_F(RegistrationTest, APasswordIsKeptAsArgon2idOnly) {
     std::string stored;
     for (const auto& file : std::filesystem::directory_iterator{folder.path()})
         stored += read_file(file.path()).value();
+    for (const auto& [table, rows] : instruments::contents_of(instruments::place_of(folder / "rad.sqlite")))
+        for (const auto& row : rows)
+            for (const auto& value : row)
+                if (const auto* text = std::get_if<std::string>(&value)) stored += *text;
     EXPECT_EQ(stored.find("correct horse"), std::string::npos);
     EXPECT_NE(stored.find("$argon2id$v=19$m=65536,t=3,p=4$"), std::string::npos);
     store = RegistrationStore::open(instruments::place_of(folder / "rad.sqlite")).value();

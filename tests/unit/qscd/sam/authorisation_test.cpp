@@ -287,8 +287,8 @@ TEST_F(AuthorisationTest, SAM_08_ADeviceChangedInTheStoreIsNoWrongCode) {
     stop();
     {
         const auto store = store::Database::open(tokens.store()).value();
-        ASSERT_TRUE(
-            store->execute("UPDATE blob SET sealed = x'00' WHERE idx IN (SELECT idx FROM cell WHERE kind = 2)"));
+        ASSERT_TRUE(store->execute("UPDATE blob SET sealed = $1 WHERE idx IN (SELECT idx FROM cell WHERE kind = 2)",
+                                   {Bytes{0}}));
     }
     start();
     EXPECT_EQ(authorise(credential, {.code = code(credential)}).error().code, Errc::internal);

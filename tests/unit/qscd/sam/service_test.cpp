@@ -231,13 +231,11 @@ TEST_F(ServiceTest, SAM_06_WhatWasApprovedBeforeARestoreIsWorthNothingWhenItsCre
     const auto credential = enrol(anna());
     const auto sad = approved(credential);
     stop();
-    const auto store = tokens.folder / "samd.sqlite", copy = tokens.folder / "copy.sqlite";
-    std::filesystem::copy_file(store, copy);
+    const auto copy = instruments::contents_of(tokens.store());
     start();
     ASSERT_TRUE(sign(credential, sad));
     stop();
-    std::filesystem::remove(store.string() + "-wal");
-    std::filesystem::rename(copy, store);
+    instruments::put_back(tokens.store(), copy);
     start();
     ASSERT_TRUE(unseal("restored"));
     EXPECT_EQ(sign(credential, sad).error().code, Errc::credential_locked);

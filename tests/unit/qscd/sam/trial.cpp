@@ -76,7 +76,7 @@ TrialModule::~TrialModule() {
 }
 std::unique_ptr<hsm::Token> TrialModule::open(const std::string& label, unsigned threads) {
     const auto there = module->tokens().value();
-    if (made.insert(label).second && std::ranges::count(there, label, &hsm::TokenInfo::label) == 0)
+    if (seen.insert(label).second && std::ranges::count(there, label, &hsm::TokenInfo::label) == 0)
         EXPECT_TRUE(module->initialise_token(label, SecretBytes{"12345678"}, SecretBytes{"1234"}));
     return hsm::Token::open(module, label, SecretBytes{"1234"}, threads).value();
 }
@@ -91,7 +91,7 @@ std::unique_ptr<hsm::Token> TrialModule::open_sam(const Sha256Digest& policy_ver
         token.reset();
         module.reset();
         fs::remove_all(folder);
-        made.clear();
+        seen.clear();
         load();
     }
 }

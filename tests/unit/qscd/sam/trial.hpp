@@ -33,7 +33,7 @@ struct TrialModule {
     store::Location store() const { return instruments::place_of(folder / "samd.sqlite"); }
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
-    std::set<std::string> made;  // labels; one that is not seen for a moment is not made twice
+    std::set<std::string> seen;  // labels; a token that is not there for a moment is not made twice
 };
 void wait_until_reachable(const hsm::Token& token);
 

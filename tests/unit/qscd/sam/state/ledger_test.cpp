@@ -215,7 +215,7 @@ TEST_F(LedgerTest, ACellWhoseVersionMovedIsAConflict) {
 }
 
 TEST_F(LedgerTest, ARecordThatIsThereAlreadyIsAConflict) {
-    mutate("INSERT INTO log SELECT max(seq) + 1, record FROM log");
+    mutate("INSERT INTO log SELECT seq + 1, record FROM log ORDER BY seq DESC LIMIT 1");
     put();
     EXPECT_EQ(owner.ledger->commit().error().code, Errc::fenced);
 }
@@ -239,7 +239,7 @@ const Manipulation manipulations[] = {
     {"RecordRepeated",
      "UPDATE log SET record = (SELECT other.record FROM log AS other WHERE other.seq = 0) WHERE seq = 1"},
     {"RecordMovedBehind", "UPDATE log SET seq = 1000 WHERE seq = 0"},
-    {"RecordAppendedWithoutHead", "INSERT INTO log SELECT max(seq) + 1, record FROM log"},
+    {"RecordAppendedWithoutHead", "INSERT INTO log SELECT seq + 1, record FROM log ORDER BY seq DESC LIMIT 1"},
     {"AllRecordsDeleted", "DELETE FROM log"},
     {"HeadsDeleted", "DELETE FROM head"},
     {"NewestHeadDeleted", "DELETE FROM head WHERE size = (SELECT max(size) FROM head)"},
@@ -260,8 +260,8 @@ const Manipulation manipulations[] = {
     {"CellDeleted", "DELETE FROM cell WHERE idx = 0"},
     {"LastCellDeleted", "DELETE FROM cell WHERE idx = (SELECT max(idx) FROM cell)"},
     {"CellAppended",
-     "INSERT INTO cell SELECT max(idx) + 1, kind, x'00112233445566778899aabbccddeeff', version, newest, digest FROM "
-     "cell"},
+     "INSERT INTO cell SELECT idx + 1, kind, x'00112233445566778899aabbccddeeff', version, newest, digest FROM cell "
+     "ORDER BY idx DESC LIMIT 1"},
     {"DigestsSwapped",
      "UPDATE cell SET digest = (SELECT other.digest FROM cell AS other WHERE other.idx = 1 - cell.idx) WHERE idx < 2"},
     {"EpochsPaperDeleted", "DELETE FROM epoch"},

@@ -53,7 +53,9 @@ struct StateTest : ::testing::Test {
     // What somebody who owns the store does to it while nobody has it open.
     void mutate(const std::string& sql, std::vector<store::Value> values = {}) {
         const auto database = store::Database::open(tokens.store()).value();
-        EXPECT_GT(database->execute(sql, std::move(values)).value(), 0u) << sql;
+        const auto changed = database->execute(instruments::spelt_for(tokens.store(), sql), values);
+        ASSERT_TRUE(changed) << changed.error().detail;
+        EXPECT_GT(changed.value(), 0u) << sql;
     }
     Errc refused_start(const std::optional<Unseal>& unseal = {}) {
         const auto taken = take_over(owner, unseal);
