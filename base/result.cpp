@@ -5,16 +5,39 @@
 namespace qscd {
 namespace {
 
-constexpr std::array<std::string_view, 33> names{
-    "body_malformed",      "parameter_missing", "parameter_invalid",   "oauth_parameter_missing",
-    "hashes_empty",        "hash_not_base64",   "hash_wrong_length",   "signature_count_invalid",
-    "too_many_signatures", "factors_wrong",     "credential_locked",   "credential_disabled",
-    "certificate_expired", "sad_expired",       "hash_not_authorised", "bearer_malformed",
-    "bearer_missing",      "bearer_invalid",    "bearer_expired",      "client_authentication_missing",
-    "too_many_requests",   "not_supported",     "access_denied",       "paper_refused",
-    "configuration",       "out_of_order",      "token_away",          "service_away",
-    "store_away",          "internal",          "sealed",              "fenced",
-    "key_gone"};
+constexpr std::array<std::string_view, 33> names{"body_malformed",
+                                                 "parameter_missing",
+                                                 "parameter_invalid",
+                                                 "oauth_parameter_missing",
+                                                 "hashes_empty",
+                                                 "hash_not_base64",
+                                                 "hash_wrong_length",
+                                                 "signature_count_invalid",
+                                                 "too_many_signatures",
+                                                 "factors_wrong",
+                                                 "credential_locked",
+                                                 "credential_disabled",
+                                                 "certificate_expired",
+                                                 "sad_expired",
+                                                 "hash_not_authorised",
+                                                 "bearer_malformed",
+                                                 "bearer_missing",
+                                                 "bearer_invalid",
+                                                 "bearer_expired",
+                                                 "client_authentication_missing",
+                                                 "too_many_requests",
+                                                 "not_supported",
+                                                 "access_denied",
+                                                 "paper_refused",
+                                                 "configuration",
+                                                 "out_of_order",
+                                                 "token_away",
+                                                 "service_away",
+                                                 "store_away",
+                                                 "internal",
+                                                 "sealed",
+                                                 "fenced",
+                                                 "key_gone"};
 static_assert(names.size() == static_cast<std::size_t>(last_errc));
 
 }  // namespace

@@ -105,7 +105,8 @@ void start_up(benchmark::State& run, bool postgresql) {
     State state{postgresql};
     constexpr std::size_t page = 10'000;
     for (std::size_t made = 0; made < cells; made += page) {
-        for (std::size_t i = 0; i < page; ++i) state.owner.ledger->put(StateTest::credential(random_fixed<CredentialId>()));
+        for (std::size_t i = 0; i < page; ++i)
+            state.owner.ledger->put(StateTest::credential(random_fixed<CredentialId>()));
         state.owner.ledger->record({Event::factors_set, "bootstrap"});
         state.commit();
     }

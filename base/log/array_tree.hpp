@@ -15,7 +15,7 @@ public:
 
     void set(std::size_t index, ByteView entry) { set(index, leaf(entry)); }
     void set(std::size_t index, const Sha256Digest& leaf);  // index ≤ size(): an existing one, or the next
-    void truncate(std::size_t size);              // drops the entries from `size` on
+    void truncate(std::size_t size);                        // drops the entries from `size` on
     std::size_t size() const { return levels_.empty() ? 0 : levels_[0].size(); }
     Sha256Digest root() const;  // of the empty tree: SHA-256 of nothing
 

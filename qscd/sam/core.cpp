@@ -6,10 +6,11 @@
 namespace qscd::sam {
 namespace {
 
-constexpr std::chrono::seconds silence{60};            // then a closing record is signed: silence is evidence too
-constexpr std::chrono::milliseconds retry_pause{500};  // between attempts to open the ledger while token or store is away
-constexpr std::chrono::hours check_pause{1};           // between passes over the stored records
-constexpr std::chrono::milliseconds check_step{50};    // within a pass, while nothing else is to be done
+constexpr std::chrono::seconds silence{60};  // then a closing record is signed: silence is evidence too
+constexpr std::chrono::milliseconds retry_pause{
+    500};                                            // between attempts to open the ledger while token or store is away
+constexpr std::chrono::hours check_pause{1};         // between passes over the stored records
+constexpr std::chrono::milliseconds check_step{50};  // within a pass, while nothing else is to be done
 constexpr std::size_t records_a_step = 500, cells_a_step = 200;
 
 bool ends_this_owner(const Error& error) { return error.code == Errc::store_away || error.code == Errc::fenced; }
@@ -210,8 +211,7 @@ void Core::serve() {
         if (ledger_ && !lost_ &&
             std::chrono::steady_clock::now() >= last_head_ + silence) {  // also while only questions come
             last_head_ = std::chrono::steady_clock::now();
-            if (const auto closed = ledger_->commit();
-                !closed && ends_this_owner(closed.error()))
+            if (const auto closed = ledger_->commit(); !closed && ends_this_owner(closed.error()))
                 return lose(closed.error());
         }
     }

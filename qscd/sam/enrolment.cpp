@@ -8,8 +8,8 @@
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
 #include "protocol/message.hpp"
-#include "qscd/sam/certificate_fit.hpp"
 #include "qscd/sam/activation/credential_rules.hpp"
+#include "qscd/sam/certificate_fit.hpp"
 
 namespace qscd::sam {
 namespace {

@@ -110,15 +110,15 @@ private:
           server_([this](const std::string& role, ByteView request, const protocol::Responder& responder) {
               service_.handle(role, request, responder);
           }) {
-        core_ = std::make_unique<Core>(
-            [this](const Opening& opening) { return open(opening); },
-            [](const Error& error) {
-                const bool fenced = error.code == Errc::fenced;
-                note(Level::alarm, fenced ? "fenced" : "store-is-lost", {{"reason", describe(error)}});
-                // The supervisor starts us again, and the next start reads what is true; but a fenced one would only take
-                // the state back from its new owner.
-                ::_exit(fenced ? process::stay_down : 1);
-            });
+        core_ = std::make_unique<Core>([this](const Opening& opening) { return open(opening); },
+                                       [](const Error& error) {
+                                           const bool fenced = error.code == Errc::fenced;
+                                           note(Level::alarm, fenced ? "fenced" : "store-is-lost",
+                                                {{"reason", describe(error)}});
+                                           // The supervisor starts us again, and the next start reads what is true; but a fenced one would only take
+                                           // the state back from its new owner.
+                                           ::_exit(fenced ? process::stay_down : 1);
+                                       });
         sam_.core = core_.get();
     }
 

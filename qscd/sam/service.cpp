@@ -298,7 +298,8 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 const auto clock = clock_.look();
                 out.set_tokens(sam_.signer_token.reachable() && sam_.own_token.reachable() &&
                                (condition || condition.error().code != Errc::token_away));
-                out.set_store(condition || (condition.error().code != Errc::store_away && condition.error().code != Errc::sealed));
+                out.set_store(condition ||
+                              (condition.error().code != Errc::store_away && condition.error().code != Errc::sealed));
                 if (!condition) out.set_detail(describe(condition.error()));
                 out.set_log_size(size);
                 for (auto& each : process::confinement().missing()) out.add_missing(std::move(each));
@@ -330,12 +331,11 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
     responder.fail({Errc::parameter_missing, "no request"});
 }
 
-Result<std::unique_ptr<Ledger>> Service::take_over(StateStore& store, Custody& custody,
-                                                   const Opening& opening) {
+Result<std::unique_ptr<Ledger>> Service::take_over(StateStore& store, Custody& custody, const Opening& opening) {
     // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
     if (sam_.policy.has_trial() && !custody.genesis().trial())
         return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
-    auto taken = Ledger::open(store, custody, sam_.clock, 
+    auto taken = Ledger::open(store, custody, sam_.clock,
                               {opening.unseal, opening.keys, {{"policy", sam_.policy.version().hex()}}});
     if (!taken) return taken;
     auto& ledger = *taken.value();

@@ -17,8 +17,7 @@ public:
     bool drain(std::chrono::seconds patience) { return signing_.drain(patience); }
     // Takes the state over, records what the last owner left unfinished, and commits: after that samd may serve.
     // Errc::configuration when the policy is for trial and the genesis is not; else as Ledger::open and commit.
-    Result<std::unique_ptr<Ledger>> take_over(StateStore& store, Custody& custody,
-                                              const Opening& opening = {});
+    Result<std::unique_ptr<Ledger>> take_over(StateStore& store, Custody& custody, const Opening& opening = {});
 
 private:
     const Sam& sam_;

@@ -7,7 +7,7 @@
 namespace qscd::attack {
 
 struct SpiedTrial : sam::TrialSam {
-    SpiedTrial();  // starts its SAM again, with the spy before the module
+    SpiedTrial();       // starts its SAM again, with the spy before the module
     void load_spied();  // the module with the spy before it; again after tokens.module.reset()
     static void start_counting();
     static std::vector<spy::Call> calls();

@@ -43,7 +43,8 @@ private:
         std::memcpy(&t, salt_.bytes().data() + 8, 8);
         __extension__ using Wide = unsigned __int128;
         const auto product = static_cast<Wide>(a ^ s) * ((b ^ t) | 1) + static_cast<std::uint64_t>(kind) * t;
-        return static_cast<std::size_t>(static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product)) %
+        return static_cast<std::size_t>(static_cast<std::uint64_t>(product >> 64) ^
+                                        static_cast<std::uint64_t>(product)) %
                slots_.size();
     }
     void place(std::size_t index) {
@@ -52,7 +53,8 @@ private:
         slots_[at] = static_cast<std::uint32_t>(index);
     }
     void grow() {
-        const auto old = std::exchange(slots_, std::vector<std::uint32_t>(std::max<std::size_t>(16, slots_.size() * 2), free));
+        const auto old = std::exchange(slots_,
+                                       std::vector<std::uint32_t>(std::max<std::size_t>(16, slots_.size() * 2), free));
         for (const auto index : old)
             if (index != free) place(index);
     }

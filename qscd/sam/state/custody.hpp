@@ -43,7 +43,7 @@ public:
     std::string origin() const;  // of this log: names genesis and shard
 };
 
-std::string head_key_name(std::uint64_t epoch);  // "head-7"
+std::string head_key_name(std::uint64_t epoch);          // "head-7"
 std::uint64_t epoch_of_key_name(std::string_view name);  // 0: it is none
 
 }  // namespace qscd::sam

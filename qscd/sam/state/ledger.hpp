@@ -102,14 +102,15 @@ private:
     Custody& custody_;
     const Clock& clock_;
     pb::EpochStart start_;
-    std::optional<pb::Paper> start_paper_;  // goes into the next `started` record
+    std::optional<pb::Paper> start_paper_;                // goes into the next `started` record
     std::unordered_map<std::uint64_t, CkaId> cell_keys_;  // by epoch
 
     log::LogTree log_;
     log::ArrayTree cells_;
     std::vector<Leaf> leaves_;
     CellIndex index_{leaves_};
-    std::unordered_map<CellKey, SealedBlob, HashOfCellKey> cache_;  // as they lie in the store: unsealed at each use [SAM-05]
+    std::unordered_map<CellKey, SealedBlob, HashOfCellKey>
+        cache_;  // as they lie in the store: unsealed at each use [SAM-05]
     std::map<std::uint64_t, pb::OpenIntent> open_;
 
     std::vector<Staged> staged_order_;  // first change first
@@ -120,7 +121,8 @@ private:
         std::uint64_t size;
         std::int64_t minute;
     };
-    std::optional<KeptHead> newest_head_, anchored_before_;  // the newest, and the one before: it may be the anchored one
+    std::optional<KeptHead> newest_head_,
+        anchored_before_;  // the newest, and the one before: it may be the anchored one
 
     struct RecordCheck {
         log::LogTree tree;

@@ -16,7 +16,6 @@ constexpr std::optional<CellKind> kind_from(std::int64_t number) {
     return static_cast<CellKind>(number);
 }
 
-
 struct CellName {
     CellKind kind;
     std::array<std::uint8_t, 16> id;

@@ -137,11 +137,11 @@ Result<void> SqlStateStore::write(const Batch& batch) {
                                        {at, number(each.blob.epoch), each.blob.sealed}));
             continue;
         }
-        QSCD_TRY(auto changed,
-                 database_.execute(
-                     "UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
-                     {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()), at,
-                      number(each.leaf.version - 1)}));
+        QSCD_TRY(
+            auto changed,
+            database_.execute("UPDATE cell SET version = $1, newest = $2, digest = $3 WHERE idx = $4 AND version = $5",
+                              {number(each.leaf.version), number(each.leaf.newest), store::of(each.leaf.digest.bytes()),
+                               at, number(each.leaf.version - 1)}));
         if (changed != 1) return Error{Errc::fenced, "another owner wrote this store"};
         QSCD_TRY(database_.execute("UPDATE blob SET epoch = $1, sealed = $2 WHERE idx = $3",
                                    {number(each.blob.epoch), each.blob.sealed, at}));
@@ -150,9 +150,9 @@ Result<void> SqlStateStore::write(const Batch& batch) {
         QSCD_TRY(database_.execute("INSERT INTO epoch (number, paper) VALUES ($1, $2)",
                                    {number(batch.epoch->number), batch.epoch->paper}));
     }
-    QSCD_TRY(database_.execute("INSERT INTO head (size, text, base, frontier) VALUES ($1, $2, $3, $4)",
-                               {number(batch.head.size), batch.head.text, number(batch.head.base),
-                                batch.head.frontier}));
+    QSCD_TRY(
+        database_.execute("INSERT INTO head (size, text, base, frontier) VALUES ($1, $2, $3, $4)",
+                          {number(batch.head.size), batch.head.text, number(batch.head.base), batch.head.frontier}));
     if (batch.pruned_head) {
         QSCD_TRY(database_.execute("DELETE FROM head WHERE size = $1", {number(*batch.pruned_head)}));
     }

@@ -8,7 +8,7 @@
 namespace qscd::sam {
 namespace {
 
-constexpr std::size_t page = 10'000;  // records read at once
+constexpr std::size_t page = 10'000;             // records read at once
 constexpr std::uint64_t widest_gap = 1'000'000;  // between the anchored epoch and what an unverified head claims
 constexpr std::chrono::hours unclean_memory{24};
 
@@ -130,7 +130,8 @@ private:
             out_.log = std::move(*edge);
         }
         while (out_.log.size() < newest.size) {
-            QSCD_TRY(auto records, store_.records(out_.log.size(), std::min<std::uint64_t>(page, newest.size - out_.log.size())));
+            QSCD_TRY(auto records,
+                     store_.records(out_.log.size(), std::min<std::uint64_t>(page, newest.size - out_.log.size())));
             if (records.empty()) return invalid("records are missing");
             for (const auto& record : records) {
                 out_.log.append(record);

@@ -14,7 +14,15 @@
 namespace qscd::sam {
 
 // Why a start does not go on by itself.
-enum class SealReason { no_anchor, store_empty, store_invalid, store_behind, other_history, clock_back, unclean_starts };
+enum class SealReason {
+    no_anchor,
+    store_empty,
+    store_invalid,
+    store_behind,
+    other_history,
+    clock_back,
+    unclean_starts
+};
 
 struct SealRow {
     SealReason reason;
@@ -34,7 +42,7 @@ inline constexpr std::array seal_rows{
 constexpr const SealRow& row_of(SealReason reason) { return seal_rows[static_cast<std::size_t>(reason)]; }
 
 inline constexpr std::size_t unclean_starts_a_day = 3;
-inline constexpr std::chrono::seconds clock_tolerance{2};        // of a clock that is being disciplined
+inline constexpr std::chrono::seconds clock_tolerance{2};           // of a clock that is being disciplined
 inline constexpr std::uint64_t records_checked_at_start = 100'000;  // the newest; the others in the background
 
 // The word of people that a sealed state may go on. Until officers approve by quorum: of the deployment's owner.

@@ -100,7 +100,8 @@ Cluster::Cluster(std::vector<std::string> settings) : settings_(std::move(settin
     if (::waitpid(made, &status, 0) != made || status != 0)
         throw std::runtime_error{"initdb: " + good(read_file(top_ / "initdb.log"))};
     if (!write_file(data_ / "pg_hba.conf",
-                    "local all admin trust\nlocal all all scram-sha-256\nlocal replication admin trust\n"))
+                    "local all admin trust\nlocal all all scram-sha-256\nhostssl all all 127.0.0.0/8 "
+                    "scram-sha-256\nlocal replication admin trust\n"))
         throw std::runtime_error{"pg_hba.conf"};
     give_away(data_ / "pg_hba.conf");
     start();
@@ -139,6 +140,13 @@ void Cluster::stop(Stop how) {
     int status = 0;
     ::waitpid(postmaster_, &status, 0);
     postmaster_ = 0;
+}
+
+fs::path Cluster::put(const std::string& name, std::string_view content) const {
+    const auto path = top_ / name;
+    if (!write_file(path, content, 0600)) throw std::runtime_error{"cannot write " + path.string()};
+    give_away(path);
+    return path;
 }
 
 std::string Cluster::url(std::string_view role, std::string_view schema) const { return server(role, schema).text(); }

@@ -1,4 +1,4 @@
-// A PostgreSQL server of a test's own: fresh, on a Unix-domain socket alone, gone at the end, also when the test dies.
+// A PostgreSQL server of a test's own: fresh, on a Unix-domain socket unless told otherwise, gone at the end, also when the test dies.
 // Passwords count (SCRAM), but for its superuser "admin". As root it runs as "nobody": PostgreSQL refuses root.
 // Thread rules: one thread, the one that made it: the server ends with that thread.
 #pragma once
@@ -26,6 +26,9 @@ public:
     void start(const std::vector<std::string>& settings);  // other ones from now on
     enum class Stop { fast, immediate };                   // tells its clients, or just ends as in a crash
     void stop(Stop how = Stop::fast);
+
+    // A file that the server reads, such as its TLS key.
+    std::filesystem::path put(const std::string& name, std::string_view content) const;
 
     const std::filesystem::path& socket_folder() const { return sockets_; }
     // postgresql://[role@]<socket>/qscd[?schema=…]

@@ -1,8 +1,10 @@
 // What only a server can do to its clients, and its clients to each other.
 #include <csignal>
+#include <cstdlib>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.hpp"
 #include "base/store/provision.hpp"
 #include "tests/unit/base/store/stores.hpp"
 
@@ -149,6 +151,53 @@ TEST_P(AServerWith, IsRefused) {
     const std::string setting{GetParam()};
     EXPECT_NE(opened.error().detail.find(setting.substr(0, setting.find('='))), std::string::npos)
         << opened.error().detail;
+}
+
+// A key and a certificate for one address, made by openssl.
+struct Certificate {
+    std::string key, pem;
+    explicit Certificate(const std::string& address) {
+        const auto folder = std::filesystem::temp_directory_path() / ("qscd-tls-" + std::to_string(::getpid()));
+        std::filesystem::create_directories(folder);
+        const auto made = folder / "key.pem", certificate = folder / "certificate.pem";
+        const auto command =
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=TEST "
+            "-addext subjectAltName=IP:" +
+            address + " -keyout " + made.string() + " -out " + certificate.string() + " 2>/dev/null";
+        EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): our own words
+        key = read_file(made).value();
+        pem = read_file(certificate).value();
+        std::filesystem::remove_all(folder);
+    }
+};
+
+TEST(AcrossANetwork, TheServersCertificateIsVerifiedWithItsName) {
+    // Loopback addresses of this process alone, which count as a network: they are not the ones called loopback.
+    const auto pid = ::getpid();
+    const auto prefix = "127." + std::to_string(1 + pid / 65'536 % 250) + "." + std::to_string(pid / 256 % 256) + ".";
+    const auto named = prefix + std::to_string(pid % 127 * 2), other = prefix + std::to_string(pid % 127 * 2 + 1);
+    instruments::Cluster own;
+    auto server = *own.room_for("samd").server();
+    const Certificate right{named}, wrong{named};
+    const auto root = own.put("root.pem", right.pem), other_root = own.put("other.pem", wrong.pem);
+    const std::vector<std::string> tls{"listen_addresses=" + named + "," + other, "ssl=on",
+                                       "ssl_cert_file=" + root.string(),
+                                       "ssl_key_file=" + own.put("key.pem", right.key).string()};
+    own.stop();
+    own.start(tls);
+    const auto opens = [&](const std::string& host, const std::filesystem::path& trusted) {
+        server.host = host, server.tls_root = trusted;
+        const auto opened = Database::open(server);
+        if (!opened) return false;
+        const auto rows = opened.value()->query("SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+        return text(rows.value()[0][0]) == "true";
+    };
+    EXPECT_TRUE(opens(named, root));
+    EXPECT_FALSE(opens(named, other_root)) << "another authority's";
+    EXPECT_FALSE(opens(other, root)) << "the certificate of another name";
+    own.stop();
+    own.start({tls.front()});
+    EXPECT_FALSE(opens(named, root)) << "in clear";
 }
 
 TEST_F(ServerTest, AStandbyThatNoCommitWaitsForIsRefused) {

@@ -19,7 +19,8 @@ TEST(Health, ReadySaysUnderWhichPolicy) {
     World world;
     const auto response = get(world, "/health/ready");
     EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.body, R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready","missing":[]})");
+    EXPECT_EQ(response.body,
+              R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready","missing":[]})");
 }
 
 TEST(Health, SAM_20_ReadyNamesWhatSamdsConfinementMisses) {

@@ -434,7 +434,8 @@ TEST_F(EnrolmentTest, QSCD_11_BeforeItIsActiveACredentialIsAsUnknown) {
     const Credential early{proof.credential, grant.enrolment, {}, {}, {}, ""},
         nobodys{random_fixed<CredentialId>(), grant.enrolment, {}, {}, {}, ""};
     for (const auto& each : {early, nobodys}) {
-        EXPECT_EQ(authorise(each, {.code = "123456"}).error().code, Errc::factors_wrong) << "as a wrong code [AUTHN-30]";
+        EXPECT_EQ(authorise(each, {.code = "123456"}).error().code, Errc::factors_wrong)
+            << "as a wrong code [AUTHN-30]";
         const auto opened = challenge(each, {"contract"});
         const auto signed_hash = sign(each, std::string(32, 'x'));
         const auto disabled = set_disabled(each, true);

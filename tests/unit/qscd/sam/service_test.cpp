@@ -171,9 +171,7 @@ TEST_F(ServiceTest, DescribesAndListsWhatIsThere) {
 }
 
 TEST_F(ServiceTest, HealthSaysWhatIsAway) {
-    const auto health = [&] {
-        return running->gateway.call<pb::SamHealthReport>(health_request()).value();
-    };
+    const auto health = [&] { return running->gateway.call<pb::SamHealthReport>(health_request()).value(); };
     EXPECT_TRUE(health().tokens());
     EXPECT_TRUE(health().store());
     EXPECT_GT(health().log_size(), 0u);

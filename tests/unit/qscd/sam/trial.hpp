@@ -76,7 +76,7 @@ policy::Policy trial_policy();
 // The running part, in the order of the daemon.
 struct Running {
     Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& clock);
-    ~Running();  // a clean stop
+    ~Running();                       // a clean stop
     void crash() { crashed = true; }  // the end leaves no record of a stop
     Result<std::unique_ptr<Ledger>> open_ledger(const Opening& opening);
 

@@ -75,7 +75,8 @@ TEST_F(OwnershipTest, SAM_20_EachDaemonRunsUnderAUserOfItsOwn) {
         const auto id = std::to_string(user(each.name));
         EXPECT_EQ(each.uid, user(each.name));
         EXPECT_EQ(ids_of(each.pid), "Uid:\t" + id + "\t" + id + "\t" + id + "\t" + id + "\nGid:\t" + id + "\t" + id +
-                                        "\t" + id + "\t" + id + "\nGroups:\t \nCapPrm:\t" + capabilities_of_a_daemon() + "\n");
+                                        "\t" + id + "\t" + id + "\nGroups:\t \nCapPrm:\t" + capabilities_of_a_daemon() +
+                                        "\n");
     }
     EXPECT_EQ(ask("gatewayd", "samd", "hello").value(), "samd hears gatewayd: hello");
     end("samd");
