@@ -50,15 +50,15 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
     return 1;
 }
 
-// The default provider is loaded first and by name: OpenSSL takes it by itself only while no other is loaded, and of
-// two equal offers it takes the first, so that public keys stay with the default provider. Neither is unloaded: keys
-// may outlive whatever could do it.
+// The default provider is loaded first and by name: OpenSSL takes it by itself only while no other is loaded. Of two equal
+// offers it takes the one that it met first, which is not always the one loaded first: so the default provider is
+// preferred by name, and public keys stay with it. Neither is unloaded: keys may outlive whatever could do it.
 Result<void> load() {
     static OSSL_PROVIDER* const usual = OSSL_PROVIDER_load(nullptr, "default");
     static OSSL_PROVIDER* const ours = OSSL_PROVIDER_add_builtin(nullptr, name, start) == 1
                                            ? OSSL_PROVIDER_load(nullptr, name)
                                            : nullptr;
-    if (usual == nullptr || ours == nullptr)
+    if (usual == nullptr || ours == nullptr || EVP_set_default_properties(nullptr, "?provider=default") != 1)
         return Error{Errc::internal, "loading the provider qscd-pkcs11: " + openssl_reason()};
     static ERR_STRING_DATA texts[] = {{ERR_PACK(error_library(), 0, 0), name}, {0, nullptr}};
     ERR_load_strings(error_library(), texts);
@@ -95,8 +95,10 @@ void forget_error() { error_of_this_thread().reset(); }
 
 }  // namespace provider
 
+Result<void> load_provider() { return provider::loaded_once(); }
+
 Result<EvpPkey> make_evp_pkey(std::shared_ptr<const ProviderKey> key) {
-    QSCD_TRY(provider::loaded_once());
+    QSCD_TRY(load_provider());
     QSCD_TRY(const auto public_key, public_key_from_der(key->spki));
     QSCD_TRY(provider::check_kind(*key, *public_key));
     const char* type = row_of(key->kind).elliptic ? "EC" : "RSA";

@@ -30,7 +30,11 @@ struct ProviderKey {
     std::function<Result<Bytes>(Scheme, const DtbsR&)> sign;
 };
 
-// Loads the provider into OpenSSL's default library context at the first call. The EVP_PKEY and its copies share the
+// Loads the provider into OpenSSL's default library context, once. A process that has threads calls it before they
+// start: loading beside another thread's use of OpenSSL has been seen to leave public keys with the wrong provider.
+Result<void> load_provider();
+
+// Loads the provider at the first call. The EVP_PKEY and its copies share the
 // ProviderKey. Errors: paper_refused for a malformed SubjectPublicKeyInfo, internal for one that is not of `kind`.
 Result<EvpPkey> make_evp_pkey(std::shared_ptr<const ProviderKey> key);
 

@@ -5,6 +5,7 @@
 #include "ca/issuing/certificate_parts.hpp"
 #include "ca/issuing/publisher.hpp"
 #include "ca/issuing/requests.hpp"
+#include "hsm/provider.hpp"
 #include "policy/deployment.hpp"
 #include "protocol/channel.hpp"
 #include "protocol/sam.pb.h"
@@ -38,6 +39,7 @@ constexpr unsigned sessions = 1;  // certificates are signed one at a time
 class Cad : public process::Daemon {
 public:
     static Result<std::unique_ptr<process::Daemon>> start(const std::filesystem::path& folder) {
+        QSCD_TRY(hsm::load_provider());
         QSCD_TRY(const auto deployment, policy::Deployment::load(folder));
         QSCD_TRY(auto policy, policy::Policy::load(deployment.policy_file()));
         QSCD_TRY(auto modules, policy::ModuleRegistry::load(folder / "modules"));

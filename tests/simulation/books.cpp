@@ -97,7 +97,6 @@ void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) 
         auto found = credentials_.find(id);
         if (found == credentials_.end()) {
             Credential stranger{{id, "", 0, {}, 0}};
-            stranger.watched = false;
             found = credentials_.emplace(id, std::move(stranger)).first;
         }
         auto& credential = found->second;
@@ -342,12 +341,12 @@ void Books::whole_log_verifies(const std::string& origin) {
         const auto decoded = protocol::decode<pb::LogRecord>(bytes);
         check(static_cast<bool>(decoded) && decoded.value().seq() == seq, "a record in its place");
         const auto& record = decoded.value();
-        if (!record.credential().empty()) {
-            auto& before = newest[record.credential()];
-            const auto known = credentials_.find(*CredentialId::from(view_of(record.credential())));
-            if (known != credentials_.end() && known->second.watched && !known->second.rolled_back)
-                check(record.predecessor() == before, "a credential's records name each other");
-            before = seq + 1;
+        // From its enrolment on; before, it was a name that somebody asked for.
+        if (const auto before = newest.find(record.credential()); before != newest.end()) {
+            check(record.predecessor() == before->second, "a credential's records name each other");
+            before->second = seq + 1;
+        } else if (record.type() == "credential-active") {
+            newest.emplace(record.credential(), seq + 1);
         }
         if (record.type() == "sign-intent") intents.emplace(seq, record.credential());
         if (const auto* intent = field(record, "intent"); intent != nullptr) {

@@ -136,7 +136,6 @@ private:
         std::vector<Message> messages = {};
         std::vector<Told> told = {};  // records that an answer may rest on
         bool rolled_back = false;
-        bool watched = true;  // enrolled here; else only named by somebody
     };
     struct Occurrences {
         DtbsR hash;

@@ -80,6 +80,9 @@ void World::enrol(std::size_t index) {
     if (life == nullptr) return;
     life->owner.post([this, index, life](Ledger& ledger) {
         auto& signer = signers_[index];
+        if (ledger.knows(signer.enrolled.credential))
+            return life->owner.after_commit(
+                [this, index](const Result<void>& committed) { signers_[index].live = static_cast<bool>(committed); });
         signer.cell.set_vouched_epoch(ledger.epoch());
         const auto device = ledger.device(*DeviceId::from(view_of(signer.device.id())));
         if (!device) return;
@@ -146,7 +149,8 @@ void World::begin_errand() {
     auto index = dice_.below(signers_.size());
     if (plan == Plan::wrong_pin && dice_.chance(0.7)) index = victims_[dice_.below(victims_.size())];
     auto& signer = signers_[index];
-    if (!signer.live || signer.gone) return;
+    if (signer.gone) return;
+    if (!signer.live) return enrol(index);  // nobody heard that it was done
     const auto errand = std::make_shared<Errand>(
         Errand{plan, index, portals_[dice_.below(portals_.size())], {}, signer.enrolled.pin, {}, {}, {}});
     const auto count = plan == Plan::in_parts ? dice_.between(2, 4) : dice_.chance(0.8) ? 1 : dice_.between(2, 5);
@@ -229,6 +233,10 @@ void World::authorised(const ErrandPtr& errand, const Result<AuthorisedSad>& ans
     if (!answer) {
         const auto code = answer.error().code;
         happened(Kind::authorise_refused, index, static_cast<unsigned>(code));
+        if (code == Errc::parameter_invalid && errand->plan != Plan::unknown_credential && !signers_[index].gone) {
+            signers_[index].gone = true;  // enrolled in a history that was given up
+            in(5000, [this] { enrol(make_signer()); });
+        }
         if (code == Errc::credential_locked || code == Errc::credential_disabled) {
             if (!books_.is_blocked(signers_[index].enrolled.credential) && dice_.chance(0.7))
                 in(static_cast<std::int64_t>(dice_.between(1000, 60'000)), [this, index] { vouch(index); });

@@ -434,7 +434,8 @@ void World::run(std::uint64_t steps) {
     };
     start(std::nullopt);
     in(4 * round_, arrival);
-    while (activations_ < wanted_ && step_ < steps && next()) {}
+    const auto longest = 200 * wanted_ + 100'000;  // some worlds are never let live
+    while (activations_ < wanted_ && step_ < std::min(steps, longest) && next()) {}
     if (step_ < steps) finish();
     // Whatever still waits refers to this frame.
     queue_ = {};

@@ -86,6 +86,17 @@ TEST_P(Kinds, LeavesPublicKeysToTheDefaultProvider) {
     EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(public_key(GetParam()).get())), "default");
 }
 
+// Whoever names no provider gets the default one's, whichever OpenSSL met first.
+TEST(LoadProvider, LeavesWhatNamesNoProviderToTheDefaultOne) {
+    ASSERT_TRUE(load_provider());
+    for (const auto* name : {"ECDSA", "RSA"}) {
+        const std::unique_ptr<EVP_SIGNATURE, decltype(&EVP_SIGNATURE_free)> signature{
+            EVP_SIGNATURE_fetch(nullptr, name, nullptr), &EVP_SIGNATURE_free};
+        ASSERT_TRUE(signature);
+        EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_SIGNATURE_get0_provider(signature.get())), "default");
+    }
+}
+
 TEST_P(Kinds, ExportsThePublicPart) {
     EXPECT_EQ(der_of(*token_key(GetParam()), i2d_PUBKEY), provider_key(GetParam()).spki);
 }
