@@ -9,7 +9,7 @@ namespace {
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 std::uint64_t natural(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-Error strange(std::string_view what) { return {Errc::store_away, "the store holds " + std::string{what}}; }
+Error strange(std::string_view what) { return {Errc::sealed, "the store holds " + std::string{what}}; }
 
 constexpr std::string_view head_columns = "SELECT size, text, base, frontier FROM head ";
 

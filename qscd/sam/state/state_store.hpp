@@ -68,7 +68,7 @@ public:
     virtual Result<std::vector<Bytes>> records(std::uint64_t from, std::size_t count) = 0;       // dense, or fewer
     virtual Result<std::optional<Bytes>> epoch(std::uint64_t number) = 0;
     virtual Result<std::uint64_t> newest_epoch() = 0;  // 0: none
-    // In the order of index; what has another form is Errc::store_away.
+    // In the order of index; what has another form is Errc::sealed.
     virtual Result<void> each_cell(const std::function<void(std::uint64_t index, const Leaf&)>& take) = 0;
     virtual Result<std::optional<SealedBlob>> blob(std::uint64_t index) = 0;
 

@@ -178,7 +178,7 @@ private:
             out_.leaves.push_back(leaf);
             digests.push_back(log::ArrayTree::leaf(leaf_bytes(index, leaf)));
         });
-        if (!read) return read.error().code == Errc::store_away ? invalid(read.error().detail) : read.error();
+        if (!read) return read.error().code == Errc::sealed ? invalid(read.error().detail) : read.error();
         if (!dense || digests.size() != closing_.cell_count()) return invalid("the rows of the cells");
         out_.cells = log::ArrayTree::of(std::move(digests));
         if (!std::ranges::equal(view_of(closing_.cell_root()), out_.cells.root().bytes()))

@@ -59,6 +59,7 @@ const char* library() {
 TrialModule::TrialModule() {
     static std::atomic<int> count = 0;
     folder = fs::temp_directory_path() / ("qscd-sam-" + std::to_string(::getpid()) + "-" + std::to_string(++count));
+    fs::remove_all(folder);  // of a run that was killed, under the same process id
     load();
 }
 void TrialModule::load() {
