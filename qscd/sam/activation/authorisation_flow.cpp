@@ -194,7 +194,6 @@ auto AuthorisationFlow::conclude(const PinEvaluated& evaluated, Cells cells, con
         if (code_right_) decision.alarms = failed_check(given.limits, client, given.now);
         return decision;
     }
-    cell.set_pin_tries_left(profile_->pin().tries);
     if (evaluated.renewed) {
         cell.set_pin_verifier(std::string{text_of(*evaluated.renewed)});
         cell.set_pin_key(std::string{text_of(given.pin_key.bytes())});
@@ -205,6 +204,7 @@ auto AuthorisationFlow::conclude(const PinEvaluated& evaluated, Cells cells, con
         decision.cells.emplace_back(std::move(cell));
         return decision;
     }
+    cell.set_pin_tries_left(profile_->pin().tries);  // after full success alone [AUTHN-08]
     const auto life = profile_->sad_life();
     forget_old_sads(cell, given.now);
     auto sad = issue_sad(cell, client, request_->hashes, given.now + life, given.random);

@@ -118,12 +118,12 @@ struct Model {
             out.refusal = Errc::credential_locked;
             out.events.push_back(Event::refused);
         } else if (right && pin) {
-            tries = 3;
             if (!app) unfinished.pop_back();
             if (disabled) {
                 out.refusal = Errc::credential_disabled;
                 out.events.push_back(Event::refused);
             } else {
+                tries = 3;  // after full success alone [AUTHN-08]
                 approvals.push_back({now + 120, document});
                 out.events.push_back(Event::authorised);
             }
