@@ -172,7 +172,6 @@ TEST_F(TwoOwners, SAM_24_OneThatWasPausedUnderLoadReleasesNothingAfterwards) {
 }
 
 TEST_F(TwoOwners, SAM_24_OfTwoThatStartAtOnceAtMostOneServes) {
-    if (instruments::on_postgresql()) GTEST_SKIP() << "open: on PostgreSQL one of the two has been seen to wait on";
     const int rounds = std::getenv("QSCD_FULL") != nullptr ? 10 : 3;
     {
         SamProcess left{*this}, right{*this};
