@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tests/attack/sam_process.hpp"
-#include "tests/pkcs11_spy/call_log.hpp"
+#include "tests/instruments/pkcs11_spy/call_log.hpp"
 
 namespace qscd::attack {
 

@@ -32,7 +32,7 @@ public:
     static std::string sync_of(const std::string& daemon) { return daemon + ".sync"; }  // a crash point
     const Shadow& disk_of(std::string_view daemon) const { return disks_.at(std::string{daemon}); }
     std::filesystem::path calls() const { return top_ / "spy" / "calls.log"; }
-    void command_spy(std::string_view lines) const;  // see tests/pkcs11_spy/faults.hpp
+    void command_spy(std::string_view lines) const;  // see tests/instruments/pkcs11_spy/faults.hpp
 
 private:
     void build(integration::RunningDeployment& deployment);

@@ -5,7 +5,7 @@
 #include "base/openssl.hpp"
 #include "base/random.hpp"
 #include "hsm/session.hpp"
-#include "tests/pkcs11_spy/spied_token.hpp"
+#include "tests/instruments/pkcs11_spy/spied_token.hpp"
 #include "tests/unit/hsm/other_owner.hpp"
 
 namespace qscd::hsm {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/random.hpp"
-#include "tests/pkcs11_spy/spied_token.hpp"
+#include "tests/instruments/pkcs11_spy/spied_token.hpp"
 
 namespace qscd::hsm {
 namespace {

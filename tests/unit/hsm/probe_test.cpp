@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/pkcs11_spy/spied_token.hpp"
+#include "tests/instruments/pkcs11_spy/spied_token.hpp"
 
 namespace qscd::hsm {
 namespace {

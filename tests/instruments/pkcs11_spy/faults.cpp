@@ -1,4 +1,4 @@
-#include "tests/pkcs11_spy/faults.hpp"
+#include "tests/instruments/pkcs11_spy/faults.hpp"
 
 #include <algorithm>
 #include <array>

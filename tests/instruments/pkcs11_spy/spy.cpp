@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "base/digest.hpp"
-#include "tests/pkcs11_spy/faults.hpp"
-#include "tests/pkcs11_spy/functions.hpp"
+#include "tests/instruments/pkcs11_spy/faults.hpp"
+#include "tests/instruments/pkcs11_spy/functions.hpp"
 
 namespace qscd::spy {
 namespace {

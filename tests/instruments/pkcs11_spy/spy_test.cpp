@@ -4,7 +4,7 @@
 
 #include "base/openssl.hpp"
 #include "base/random.hpp"
-#include "tests/pkcs11_spy/spied_token.hpp"
+#include "tests/instruments/pkcs11_spy/spied_token.hpp"
 
 namespace qscd::hsm {
 namespace {

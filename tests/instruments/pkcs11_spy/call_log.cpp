@@ -1,4 +1,4 @@
-#include "tests/pkcs11_spy/call_log.hpp"
+#include "tests/instruments/pkcs11_spy/call_log.hpp"
 
 #include <algorithm>
 #include <fstream>

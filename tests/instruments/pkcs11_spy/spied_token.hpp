@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "base/file.hpp"
-#include "tests/pkcs11_spy/call_log.hpp"
+#include "tests/instruments/pkcs11_spy/call_log.hpp"
 #include "tests/unit/hsm/soft_token.hpp"
 
 namespace qscd::hsm {
