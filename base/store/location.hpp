@@ -32,8 +32,9 @@ struct Server {
 
 class Location {
 public:
-    Location(std::filesystem::path file) : where_(std::move(file)) {}  // NOLINT: a path is a place
-    Location(Server server) : where_(std::move(server)) {}             // NOLINT
+    // Implicit: each of the two is a place already.
+    Location(std::filesystem::path file) : where_(std::move(file)) {}  // NOLINT(google-explicit-constructor)
+    Location(Server server) : where_(std::move(server)) {}             // NOLINT(google-explicit-constructor)
 
     const std::filesystem::path* file() const { return std::get_if<std::filesystem::path>(&where_); }
     const Server* server() const { return std::get_if<Server>(&where_); }

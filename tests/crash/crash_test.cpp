@@ -32,7 +32,7 @@ public:
 };
 
 void expect_nothing(const std::string& round, const std::function<Findings()>& crash) {
-    if (lost || !the_harness) GTEST_SKIP();
+    if (lost || !the_harness) GTEST_SKIP() << "an earlier crash, reported above, left nothing to go on with";
     try {
         for (const auto& each : crash()) ADD_FAILURE() << round << ": " << each;
     } catch (const std::exception& error) {
@@ -44,7 +44,7 @@ void expect_nothing(const std::string& round, const std::function<Findings()>& c
 
 class KilledAt : public testing::TestWithParam<Point> {};
 TEST_P(KilledAt, NothingIsLostAndNothingHappensTwice) {
-    if (!wanted.wants(GetParam().daemon())) GTEST_SKIP();
+    if (!wanted.wants(GetParam().daemon())) GTEST_SKIP() << "--daemon asks for another";
     expect_nothing(std::string{GetParam().name}, [] { return the_harness->kill_at(GetParam()); });
 }
 INSTANTIATE_TEST_SUITE_P(, KilledAt, testing::ValuesIn(points), [](const auto& each) {
@@ -69,7 +69,7 @@ TEST(KilledAtRandom, NothingIsLostAndNothingHappensTwice) {
 class PowerCutOf : public testing::TestWithParam<std::string_view> {};
 TEST_P(PowerCutOf, LosesNothingThatWasAnswered) {
     const std::string daemon{GetParam()};
-    if (!wanted.wants(daemon)) GTEST_SKIP();
+    if (!wanted.wants(daemon)) GTEST_SKIP() << "--daemon asks for another";
     const auto before = the_harness ? the_harness->loss().total() : 0;
     for (unsigned cut = 0; cut < wanted.cuts && !lost && !HasFailure(); ++cut)
         expect_nothing("cut " + std::to_string(cut), [&] { return the_harness->cut_power_of(daemon); });

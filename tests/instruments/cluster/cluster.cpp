@@ -126,7 +126,7 @@ void Cluster::start() {
     while (!store::Database::open(server)) {
         if (::waitpid(postmaster_, nullptr, WNOHANG) == postmaster_ || std::chrono::steady_clock::now() > end)
             throw std::runtime_error{"postgres: " + good(read_file(top_ / "server.log"))};
-        std::this_thread::sleep_for(between_looks);
+        std::this_thread::sleep_for(between_looks);  // a server that starts tells nobody when it listens
     }
 }
 

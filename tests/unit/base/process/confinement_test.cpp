@@ -124,7 +124,7 @@ TEST(Confinement, SAM_20_AnotherUserThanTheSupervisorsIsSeparation) {
               0);
 }
 TEST(Confinement, UnderALimitMemoryIsNotLockedHalf) {
-    if (instrumented) GTEST_SKIP();
+    if (instrumented) GTEST_SKIP() << "a build with sanitizers locks nothing";
     EXPECT_EQ(in_a_child([] {
                   const rlimit little{1 << 20, 1 << 20};
                   if (::setrlimit(RLIMIT_MEMLOCK, &little) != 0) return 1;

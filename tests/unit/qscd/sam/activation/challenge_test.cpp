@@ -213,5 +213,15 @@ TEST(Challenge, SAM_05_TheCellKeepsAVerifierAlone) {
     EXPECT_EQ(anna.cell.SerializeAsString().find(anna.code()), std::string::npos);
 }
 
+TEST(RandomDigits, AreDrawnAgainWhenTheyWouldNotBeFair) {
+    Bytes stream{255, 250, 249, 0, 251, 9, 10, 128};
+    std::size_t at = 0;
+    const Random source = [&](std::span<std::uint8_t> out) {
+        for (auto& byte : out) byte = stream[at++];
+    };
+    EXPECT_EQ(digits_from(source, 5), SecretBytes{std::string_view{"90908"}});
+    EXPECT_EQ(at, stream.size());
+}
+
 }  // namespace
 }  // namespace qscd::sam

@@ -313,5 +313,13 @@ TEST(FailedChecks, EachRefusalHasAName) {
         EXPECT_FALSE(name_of(refusal).empty());
 }
 
+TEST(FailedChecks, APortalThatFailedThisMinuteIsNotForgottenForANewOne) {
+    Limits limits;
+    for (std::size_t i = 0; i <= Limits::most_portals; ++i)
+        limits.failed(ClientId::from("portal-" + std::to_string(i)).value(), noon);
+    for (unsigned i = 1; i < Limits::portal_floor; ++i) limits.failed(ClientId::from("portal-0").value(), noon);
+    EXPECT_TRUE(limits.ask(ClientId::from("portal-0").value(), noon));
+}
+
 }  // namespace
 }  // namespace qscd::sam

@@ -27,7 +27,7 @@ struct TwoOwners : TrialSam {
         const auto deadline = std::chrono::steady_clock::now() + wait;
         while (!sam.serves()) {
             if (sam.condition() == "no answer" || std::chrono::steady_clock::now() > deadline) return false;
-            std::this_thread::sleep_for(between_looks);
+            std::this_thread::sleep_for(between_looks);  // a samd that takes over tells only whoever asks it
         }
         return true;
     }
