@@ -56,12 +56,17 @@ struct KeyUses : ::testing::Test {
             return api.C_DecryptInit(session, &mechanism, key);
         };
     }
-    static Call encrypt(CK_MECHANISM_TYPE type) {
-        return [type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
+    // An operation that takes a mechanism without parameters and a key.
+    static Call begins(CK_C_SignInit CK_FUNCTION_LIST::* operation, CK_MECHANISM_TYPE type) {
+        return [operation, type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
             CK_MECHANISM mechanism{type, nullptr, 0};
-            return api.C_EncryptInit(session, &mechanism, key);
+            return (api.*operation)(session, &mechanism, key);
         };
     }
+    static Call encrypt(CK_MECHANISM_TYPE type) { return begins(&CK_FUNCTION_LIST::C_EncryptInit, type); }
+    static Call sign(CK_MECHANISM_TYPE type) { return begins(&CK_FUNCTION_LIST::C_SignInit, type); }
+    static Call sign_recover(CK_MECHANISM_TYPE type) { return begins(&CK_FUNCTION_LIST::C_SignRecoverInit, type); }
+    static Call verify(CK_MECHANISM_TYPE type) { return begins(&CK_FUNCTION_LIST::C_VerifyInit, type); }
     static Call unwrap(CK_MECHANISM_TYPE type) {
         return [type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
             CK_MECHANISM mechanism{type, nullptr, 0};
@@ -92,24 +97,6 @@ struct KeyUses : ::testing::Test {
                               attribute(CKA_TOKEN, no)};
             CK_OBJECT_HANDLE out = CK_INVALID_HANDLE;
             return api.C_DeriveKey(session, &mechanism, key, wanted.data(), wanted.size(), &out);
-        };
-    }
-    static Call sign(CK_MECHANISM_TYPE type) {
-        return [type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
-            CK_MECHANISM mechanism{type, nullptr, 0};
-            return api.C_SignInit(session, &mechanism, key);
-        };
-    }
-    static Call sign_recover(CK_MECHANISM_TYPE type) {
-        return [type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
-            CK_MECHANISM mechanism{type, nullptr, 0};
-            return api.C_SignRecoverInit(session, &mechanism, key);
-        };
-    }
-    static Call verify(CK_MECHANISM_TYPE type) {
-        return [type](const CK_FUNCTION_LIST& api, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
-            CK_MECHANISM mechanism{type, nullptr, 0};
-            return api.C_VerifyInit(session, &mechanism, key);
         };
     }
     static Call change(CK_ATTRIBUTE_TYPE type, CK_BBOOL value) {

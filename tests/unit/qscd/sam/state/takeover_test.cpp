@@ -224,16 +224,20 @@ TEST_F(TakeoverTest, SAM_24_TheOldOwnerCommitsNothingAfterATakeover) {
     EXPECT_EQ(head_keys(*successor.token), 1u);
 }
 
+// A store whose owner is stopped once: before its batch is written, or between that and the anchor.
+struct Late : SqlStateStore {
+    using SqlStateStore::SqlStateStore;
+    std::function<void()> before = [] {}, after = [] {};
+    Result<void> write(const Batch& batch) override {
+        std::exchange(before, [] {})();
+        auto written = SqlStateStore::write(batch);
+        std::exchange(after, [] {})();
+        return written;
+    }
+};
+
 // The old owner is stopped between its head's signature and its commit, and goes on after the takeover.
 TEST_F(TakeoverTest, SAM_24_ALateCommitOfAPausedOwnerIsAConflict) {
-    struct Late : SqlStateStore {
-        using SqlStateStore::SqlStateStore;
-        std::function<void()> meanwhile = [] {};
-        Result<void> write(const Batch& batch) override {
-            std::exchange(meanwhile, [] {})();
-            return SqlStateStore::write(batch);
-        }
-    };
     start();
     const auto anna = put();
     commit();
@@ -242,7 +246,7 @@ TEST_F(TakeoverTest, SAM_24_ALateCommitOfAPausedOwnerIsAConflict) {
     auto paused = Ledger::open(late, *owner.keys, clock).value();
     ASSERT_TRUE(paused->commit());
     Owner successor;
-    late.meanwhile = [&] { ASSERT_TRUE(take_over(successor)); };
+    late.before = [&] { ASSERT_TRUE(take_over(successor)); };
     paused->record({Event::sign_intent, "portal", anna});
     const auto refused = paused->commit();
     ASSERT_FALSE(refused);
@@ -254,15 +258,6 @@ TEST_F(TakeoverTest, SAM_24_ALateCommitOfAPausedOwnerIsAConflict) {
 
 // … and between its commit and its anchor: the anchor that it writes late must not hide what came since.
 TEST_F(TakeoverTest, SAM_24_ALateAnchorOfAPausedOwnerIsRefused) {
-    struct Late : SqlStateStore {
-        using SqlStateStore::SqlStateStore;
-        std::function<void()> meanwhile = [] {};
-        Result<void> write(const Batch& batch) override {
-            auto written = SqlStateStore::write(batch);
-            std::exchange(meanwhile, [] {})();
-            return written;
-        }
-    };
     start();
     const auto anna = put();
     commit();
@@ -271,7 +266,7 @@ TEST_F(TakeoverTest, SAM_24_ALateAnchorOfAPausedOwnerIsRefused) {
     auto paused = Ledger::open(late, *owner.keys, clock).value();
     ASSERT_TRUE(paused->commit());
     Owner successor;
-    late.meanwhile = [&] { ASSERT_TRUE(take_over(successor)); };
+    late.after = [&] { ASSERT_TRUE(take_over(successor)); };
     paused->record({Event::sign_intent, "portal", anna});
     const auto refused = paused->commit();
     ASSERT_FALSE(refused);
