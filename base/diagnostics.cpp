@@ -5,6 +5,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/request_id.hpp"
+
 namespace qscd {
 namespace {
 
@@ -34,6 +36,7 @@ void note(Level level, std::string_view event, std::initializer_list<Field> fiel
     constexpr std::array<std::string_view, 3> levels{"info", "warning", "alarm"};
     std::string line = "\"process\":" + quoted(process_name) +
                        ",\"level\":" + quoted(levels[static_cast<std::size_t>(level)]) + ",\"event\":" + quoted(event);
+    if (const auto request = current_request()) line += ",\"request_id\":" + quoted(request->hex());
     for (const auto& [name, value] : fields) line += "," + quoted(name) + ":" + quoted(value);
     spdlog::info("{}", line);
 }

@@ -1,5 +1,6 @@
 // The operational log of a daemon: one JSON object a line on standard error, which the supervisor keeps in log/. It is
-// for operators; evidence goes to the audit log (base/log). Secrets have no formatter, so they cannot be written here.
+// for operators; evidence goes to the audit log (base/log). A line that a
+// request causes names it (request_id.hpp). Secrets have no formatter, so they cannot be written here.
 // Thread rules: safe from every thread.
 #pragma once
 

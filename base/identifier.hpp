@@ -13,6 +13,7 @@ using SignerId = FixedBytes<struct SignerTag, 16>;          // pseudonym; the pe
 using DeviceId = FixedBytes<struct DeviceTag, 16>;          // a phone number or an authenticator app of one signer
 using EnrolmentId = FixedBytes<struct EnrolmentTag, 16>;    // one request for one credential: ties the papers together
 using CkaId = FixedBytes<struct CkaTag, 16>;                // CKA_ID of a token key
+using RequestId = FixedBytes<struct RequestTag, 16>;        // one HTTP request, one command: see request_id.hpp
 using Nonce = FixedBytes<struct NonceTag, 32>;
 
 // OAuth client_id: 1 to 64 characters of [A-Za-z0-9._-].

@@ -11,7 +11,7 @@ namespace qscd::benchmarks {
 namespace {
 
 constexpr std::array places{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"};
-constexpr unsigned pool_threads = 2;
+const SecretBytes so_pin{"12345678"}, pin{"1234"};
 
 // DigestInfo of SHA-256 [RFC 8017, 9.2, note 1].
 constexpr std::array<std::uint8_t, 19> digest_info{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
@@ -21,8 +21,9 @@ constexpr std::array<std::uint8_t, 19> digest_info{0x30, 0x31, 0x30, 0x0d, 0x06,
 
 DtbsR hash() { return DtbsR::from(HashAlgorithm::sha256, sha256(view_of("a contract")).bytes()).value(); }
 
-FreshToken::FreshToken()
-    : folder_(std::filesystem::temp_directory_path() / ("qscd-benchmark-" + std::to_string(::getpid()))) {
+FreshToken::FreshToken(unsigned threads)
+    : folder_(std::filesystem::temp_directory_path() / ("qscd-benchmark-" + std::to_string(::getpid()))),
+      threads_(threads) {
     std::filesystem::create_directories(folder_ / "tokens");
     std::ofstream{folder_ / "softhsm2.conf"} << "directories.tokendir = " << (folder_ / "tokens").string()
                                              << "\nobjectstore.backend = file\nlog.level = ERROR\n";
@@ -30,14 +31,54 @@ FreshToken::FreshToken()
     module_ = hsm::Module::load(
                   {library, "", {{"SOFTHSM2_CONF", (folder_ / "softhsm2.conf").string()}}, folder_ / "tokens"})
                   .value();
-    if (!module_->initialise_token("benchmark", SecretBytes{"12345678"}, SecretBytes{"1234"})) std::abort();
-    token_ = hsm::Token::open(module_, "benchmark", SecretBytes{"1234"}, pool_threads).value();
+    if (!module_->initialise_token("benchmark", so_pin, pin)) std::abort();
+    token_ = hsm::Token::open(module_, "benchmark", SecretBytes{pin.reveal()}, threads_).value();
 }
 
 FreshToken::~FreshToken() {
+    second_.reset();
     token_.reset();
     module_.reset();
     std::filesystem::remove_all(folder_);
+}
+
+hsm::Token& FreshToken::second() {
+    if (!second_) {
+        if (!module_->initialise_token("benchmark-2", so_pin, pin)) std::abort();
+        second_ = hsm::Token::open(module_, "benchmark-2", SecretBytes{pin.reveal()}, threads_).value();
+    }
+    return *second_;
+}
+
+void FreshToken::fill(int count) {
+    const auto slot = module_->find("benchmark").value().slot;
+    const auto& api = module_->api();
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    if (api.C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session) != CKR_OK)
+        std::abort();
+    constexpr std::array<std::uint8_t, 10> p256{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    for (int i = 0; i < count; ++i) {
+        auto id = random_fixed<CkaId>();
+        CK_MECHANISM mechanism{CKM_EC_KEY_PAIR_GEN, nullptr, 0};
+        std::array in_public{CK_ATTRIBUTE{CKA_EC_PARAMS, const_cast<std::uint8_t*>(p256.data()), p256.size()},
+                             CK_ATTRIBUTE{CKA_TOKEN, &no, sizeof no}};
+        std::array in_private{CK_ATTRIBUTE{CKA_TOKEN, &yes, sizeof yes}, CK_ATTRIBUTE{CKA_PRIVATE, &yes, sizeof yes},
+                              CK_ATTRIBUTE{CKA_SIGN, &yes, sizeof yes},
+                              CK_ATTRIBUTE{CKA_ID, const_cast<std::uint8_t*>(id.bytes().data()), id.bytes().size()}};
+        CK_OBJECT_HANDLE public_key = 0, private_key = 0;
+        if (api.C_GenerateKeyPair(session, &mechanism, in_public.data(), in_public.size(), in_private.data(),
+                                  in_private.size(), &public_key, &private_key) != CKR_OK)
+            std::abort();
+        api.C_DestroyObject(session, public_key);
+    }
+    api.C_CloseSession(session);
+}
+
+void FreshToken::reload() {
+    if (!module_->reinitialise()) std::abort();
+    for (const auto& [kind, key] : keys_)
+        if (!token_->find_private(key.key->id())) std::abort();
 }
 
 const hsm::GeneratedKey& FreshToken::key(KeyKind kind) {

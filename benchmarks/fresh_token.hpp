@@ -10,10 +10,13 @@ namespace qscd::benchmarks {
 
 class FreshToken {
 public:
-    FreshToken();
+    explicit FreshToken(unsigned threads = 2);
     ~FreshToken();
     hsm::Token& token() { return *token_; }
+    hsm::Token& second();  // another token of the same module
     const hsm::GeneratedKey& key(KeyKind kind);
+    void fill(int count);  // so many P-256 keys more, not synced
+    void reload();         // as a start finds them: the module anew, and the keys of key() found
 
     // C_SignInit and C_Sign with a cached handle on a session of the caller's thread: what the module itself can do.
     class Raw {
@@ -33,7 +36,8 @@ public:
 private:
     std::filesystem::path folder_;
     std::shared_ptr<hsm::Module> module_;
-    std::unique_ptr<hsm::Token> token_;
+    std::unique_ptr<hsm::Token> token_, second_;
+    unsigned threads_;
     std::map<KeyKind, hsm::GeneratedKey> keys_;
 };
 

@@ -86,6 +86,8 @@ QSCD_POOL(KeyKind::p384, P384_one_outstanding, 1);
 QSCD_POOL(KeyKind::p384, P384_eight_outstanding, 8);
 QSCD_POOL(KeyKind::rsa3072, RSA3072_one_outstanding, 1);
 QSCD_POOL(KeyKind::rsa3072, RSA3072_eight_outstanding, 8);
+QSCD_POOL(KeyKind::rsa4096, RSA4096_one_outstanding, 1);
+QSCD_POOL(KeyKind::rsa4096, RSA4096_eight_outstanding, 8);
 
 }  // namespace
 

@@ -16,6 +16,8 @@ static_assert(Anchors::longest_label == text_mark.size() + (Anchors::largest_con
 constexpr std::size_t largest_stored = 1024;  // bytes or characters of one object
 constexpr std::size_t expected_objects = 2;
 constexpr std::array letters{'a', 'b'};
+// How far a new owner's first counter is from the last it saw: more than an owner before it may have tried and failed.
+constexpr std::uint64_t out_of_reach = std::uint64_t{1} << 20;
 
 // counter (8 bytes), length (2 bytes), content, SHA-256 over the domain and all before.
 Bytes frame_of(std::uint64_t counter, ByteView content) {
@@ -58,6 +60,10 @@ CK_ATTRIBUTE_TYPE home_of(Anchors::Form form) { return form == Anchors::Form::la
 
 }  // namespace
 
+Bytes Anchors::newest_of(const std::vector<Place>& places) {
+    return !places.empty() && places.front().counter != 0 ? places.front().frame : Bytes{};
+}
+
 std::string Anchors::application(Form form, char letter) const {
     return form == Form::numbered ? name_ + ".numbered" : name_ + ".label." + letter;
 }
@@ -78,8 +84,8 @@ Result<void> Anchors::look(Session& session) {
                                 attribute_bytes(CKA_APPLICATION, view_of(application_name))};
         QSCD_TRY(auto handles, session.search(wanted));
         if (handles.empty()) return success();
-        if ((form != Form::none && form != which) || (which == Form::label && handles.size() > 1))
-            return Error{Errc::internal, "more anchors " + application_name + " in the token than we make"};
+        if (form != Form::none && form != which)
+            return Error{Errc::internal, "anchors " + name_ + " in two forms in the token"};
         form = which;
         for (const auto handle : handles) {
             Place place{handle, letter};
@@ -161,19 +167,25 @@ Result<void> Anchors::create(ByteView content, Form only) {
         return look(session);
     }));
     trust_what_is_there();
+    not_ours_ = 0;
     return token_->module().make_durable();
 }
 
 void Anchors::trust_what_is_there() {
-    kept_ = !places_.empty() && places_.front().counter != 0 ? places_.front().frame : Bytes{};
+    auto newest = newest_of(places_);
+    if (newest != kept_ && newest != attempted_) not_ours_ = expected_objects;
+    kept_ = std::move(newest);
     attempted_.clear();
 }
 
+bool Anchors::is_intact(Session& session, const Place& place) const {
+    const auto stored = session.read_up_to(place.handle, home_of(form_), largest_stored);
+    return stored && frame_in(form_, stored.value()) == place.frame;
+}
+
 bool Anchors::are_as_known(Session& session) const {
-    return generation_ == session.generation() && std::ranges::all_of(places_, [&](const Place& place) {
-               const auto stored = session.read_up_to(place.handle, home_of(form_), largest_stored);
-               return stored && frame_in(form_, stored.value()) == place.frame;
-           });
+    return form_ == Form::label && generation_ == session.generation() &&
+           std::ranges::all_of(places_, [&](const Place& place) { return is_intact(session, place); });
 }
 
 // Before the older one is given up, both must be as this process knows them: a late writer would tear down the last
@@ -181,15 +193,32 @@ bool Anchors::are_as_known(Session& session) const {
 Result<void> Anchors::settle(Session& session) {
     if (are_as_known(session)) return success();
     QSCD_TRY(look(session));
-    const auto newest = !places_.empty() && places_.front().counter != 0 ? places_.front().frame : Bytes{};
+    const auto newest = newest_of(places_);
     if (newest != kept_ && (attempted_.empty() || newest != attempted_))
         return Error{Errc::fenced, "the anchors " + name_ + " were changed by somebody else"};
     return success();
 }
 
+// In the form `numbered` another's objects are found by searching alone: nobody overwrites ours.
+Result<void> Anchors::confirm(Session& session, std::optional<Place>& fresh) {
+    if (form_ == Form::label &&
+        std::ranges::all_of(places_, [&](const Place& place) { return is_intact(session, place); }) &&
+        is_intact(session, *fresh))
+        return success();
+    QSCD_TRY(look(session));
+    fresh.reset();  // among places_ now
+    if (newest_of(places_) != attempted_)
+        return Error{Errc::fenced, "the anchors " + name_ + " were changed by somebody else meanwhile"};
+    return success();
+}
+
+std::uint64_t Anchors::next_counter() const {
+    return counter_ + (not_ours_ == expected_objects ? out_of_reach : std::uint64_t{1});
+}
+
 Result<Anchors::Place> Anchors::put(Session& session, std::uint64_t counter, const Bytes& frame) {
     Place fresh{CK_INVALID_HANDLE, 0, counter, frame};
-    if (form_ == Form::numbered || places_.size() < expected_objects) {
+    if (form_ == Form::numbered || places_.size() < expected_objects || not_ours_ != 0) {
         if (form_ == Form::label) fresh.letter = places_.front().letter == letters[0] ? letters[1] : letters[0];
         QSCD_TRY(fresh.handle, make(session, form_, fresh.letter, frame));
         return fresh;
@@ -225,21 +254,27 @@ Result<void> Anchors::write(ByteView content) {
     std::optional<Place> fresh;
     auto done = token_->on_session([&](Session& session) -> Result<void> {
         QSCD_TRY(settle(session));
-        attempted_ = frame_of(counter_ + 1, content);
-        ++counter_;
+        counter_ = next_counter();
+        attempted_ = frame_of(counter_, content);
         generation_ = 0;
-        QSCD_TRY(fresh, put(session, counter_, attempted_));
+        auto written = put(session, counter_, attempted_);
+        if (!written) {
+            const auto after = settle(session);  // who lost the token to somebody else is told so
+            return !after && after.error().code == Errc::fenced ? after.error() : written.error();
+        }
+        fresh = std::move(written.value());
         generation_ = session.generation();
-        return success();
+        return confirm(session, fresh);
     });
     if (done) done = token_->module().make_durable();
     if (!done) {
         generation_ = 0;
         return done;
     }
-    places_.insert(places_.begin(), *std::move(fresh));
+    if (fresh) places_.insert(places_.begin(), *std::move(fresh));
     kept_ = std::move(attempted_);
     attempted_.clear();
+    if (not_ours_ != 0) --not_ours_;
     if (places_.size() <= expected_objects) return success();
     return token_->on_session([&](Session& session) { return shorten(session); });
 }

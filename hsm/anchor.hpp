@@ -9,7 +9,20 @@
 // signed by whoever writes it.
 //
 // Thread rules: one thread at a time; not on the Token's own pool. One writer in the world: write() looks at both
-// objects before it overwrites one, and answers Errc::fenced when somebody else wrote there.
+// objects before it overwrites one and again afterwards, and answers Errc::fenced when somebody else wrote there.
+//
+// PKCS#11 cannot compare and set, so an owner that sleeps between its look and its write may wake up under another. It
+// then writes into the object that it looked at. So a new owner overwrites nothing of its predecessor's: its first two
+// writes make objects of its own, with counters out of the other's reach, and destroy the old ones. What a late writer can
+// still do:
+// - before the new owner's first write: its content lands, and the new owner is fenced by it; a start anew mends that;
+// - during that write: it may be told success for an object that is just being destroyed. Its next write is fenced, and
+//   the new owner's anchor is untouched;
+// - afterwards: its object is gone, and the module says so. A module that lets a destroyed object come back under such a
+//   race brings back one with a lower counter, which is passed over, and destroyed after the next look;
+// - in the form `numbered`: make an object with a lower counter, and hear of success until its module's search shows it the
+//   new owner's (SoftHSM, which has the other form, overlooks those made just before one of its own, until the next change).
+// Never does it touch an anchor that the new owner was told is written.
 #pragma once
 
 #include "hsm/token.hpp"
@@ -41,10 +54,11 @@ public:
     // From the token, not from memory. An absent token is Errc::token_away, never an empty answer.
     Result<Contents> read();
 
-    // Overwrites the older one, or the damaged or missing one, and syncs. After a failure the next write goes to the
+    // Overwrites the older one, or the damaged or missing one, and syncs; makes it anew instead while it is another owner's.
+    // After a failure the next write goes to the
     // same place, so the other stays whole. Errc::parameter_invalid above largest_content; Errc::out_of_order when
-    // absent; Errc::fenced when the newest object is not as this process last read or wrote it; Errc::token_away,
-    // Errc::store_away (the sync).
+    // absent; Errc::fenced when the newest object is not as this process last read or wrote it, or was changed while this
+    // was written; Errc::token_away, Errc::store_away (the sync).
     Result<void> write(ByteView content);
 
 private:
@@ -55,11 +69,15 @@ private:
         Bytes frame = {};           // what the object holds, as stored
     };
 
+    static Bytes newest_of(const std::vector<Place>& places);  // empty: none is whole
     Anchors(Token& token, std::string name) : token_(&token), name_(std::move(name)) {}
     Result<void> look(Session& session);  // fills places_, newest first
     void trust_what_is_there();           // the newest is now ours
     bool are_as_known(Session& session) const;
     Result<void> settle(Session& session);  // the newest is still ours, and all handles are good
+    bool is_intact(Session& session, const Place& place) const;
+    Result<void> confirm(Session& session, std::optional<Place>& fresh);  // nobody else wrote meanwhile
+    std::uint64_t next_counter() const;
     Result<Place> put(Session& session, std::uint64_t counter, const Bytes& frame);
     Result<void> shorten(Session& session);
     Result<CK_OBJECT_HANDLE> make(Session& session, Form form, char letter, ByteView frame);
@@ -72,7 +90,8 @@ private:
     std::vector<Place> places_;
     Bytes kept_, attempted_;        // the frame last read or answered; the one a failed write may have left
     std::uint64_t counter_ = 0;     // the highest ever used
-    std::uint64_t generation_ = 0;  // of the module, for the handles; 0: look again
+    std::uint64_t generation_ = 0;  // of the session, for the handles; 0: look again
+    unsigned not_ours_ = 2;         // of the objects: made by an owner before us
 };
 
 }  // namespace qscd::hsm

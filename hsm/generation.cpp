@@ -5,74 +5,60 @@
 #include <openssl/param_build.h>
 
 #include "base/openssl.hpp"
+#include "hsm/attribute_rules.hpp"
 
 namespace qscd::hsm {
 namespace {
 
 constexpr CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
-// What we ask for and what must come back. Everything is written out: defaults differ between modules.
-struct Wanted {
-    CK_ATTRIBUTE_TYPE type;
-    std::string_view name;
-    CK_BBOOL value;
-    bool ask;       // false: the token says it, we cannot ask for it
-    bool optional;  // modules that do not know the attribute are asked again without it
-};
 constexpr std::array private_key_rules{
-    Wanted{CKA_TOKEN, "CKA_TOKEN", yes, true, false},
-    Wanted{CKA_PRIVATE, "CKA_PRIVATE", yes, true, false},
-    Wanted{CKA_SENSITIVE, "CKA_SENSITIVE", yes, true, false},
-    Wanted{CKA_EXTRACTABLE, "CKA_EXTRACTABLE", no, true, false},
-    Wanted{CKA_MODIFIABLE, "CKA_MODIFIABLE", no, true, false},
-    Wanted{CKA_COPYABLE, "CKA_COPYABLE", no, true, true},
-    Wanted{CKA_SIGN, "CKA_SIGN", yes, true, false},
-    Wanted{CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER", no, true, true},
-    Wanted{CKA_DECRYPT, "CKA_DECRYPT", no, true, false},
-    Wanted{CKA_UNWRAP, "CKA_UNWRAP", no, true, false},
-    Wanted{CKA_DERIVE, "CKA_DERIVE", no, true, false},
-    Wanted{CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE", yes, false, false},
-    Wanted{CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", yes, false, false},
-    Wanted{CKA_LOCAL, "CKA_LOCAL", yes, false, false},
+    AttributeRule{CKA_TOKEN, "CKA_TOKEN", yes, true, false},
+    AttributeRule{CKA_PRIVATE, "CKA_PRIVATE", yes, true, false},
+    AttributeRule{CKA_SENSITIVE, "CKA_SENSITIVE", yes, true, false},
+    AttributeRule{CKA_EXTRACTABLE, "CKA_EXTRACTABLE", no, true, false},
+    AttributeRule{CKA_MODIFIABLE, "CKA_MODIFIABLE", no, true, false},
+    AttributeRule{CKA_COPYABLE, "CKA_COPYABLE", no, true, true},
+    AttributeRule{CKA_SIGN, "CKA_SIGN", yes, true, false},
+    AttributeRule{CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER", no, true, true},
+    AttributeRule{CKA_DECRYPT, "CKA_DECRYPT", no, true, false},
+    AttributeRule{CKA_UNWRAP, "CKA_UNWRAP", no, true, false},
+    AttributeRule{CKA_DERIVE, "CKA_DERIVE", no, true, false},
+    AttributeRule{CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE", yes, false, false},
+    AttributeRule{CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", yes, false, false},
+    AttributeRule{CKA_LOCAL, "CKA_LOCAL", yes, false, false},
 };
 // A secret key may do the same one thing, and has three more usages to be denied; it knows no recovery.
 constexpr auto secret_key_rules = [] {
-    constexpr std::array more{Wanted{CKA_VERIFY, "CKA_VERIFY", no, true, false},
-                              Wanted{CKA_ENCRYPT, "CKA_ENCRYPT", no, true, false},
-                              Wanted{CKA_WRAP, "CKA_WRAP", no, true, false}};
-    std::array<Wanted, private_key_rules.size() - 1 + more.size()> rules{};
-    auto at = std::ranges::copy_if(private_key_rules, rules.begin(), [](const Wanted& rule) {
+    constexpr std::array more{AttributeRule{CKA_VERIFY, "CKA_VERIFY", no, true, false},
+                              AttributeRule{CKA_ENCRYPT, "CKA_ENCRYPT", no, true, false},
+                              AttributeRule{CKA_WRAP, "CKA_WRAP", no, true, false}};
+    std::array<AttributeRule, private_key_rules.size() - 1 + more.size()> rules{};
+    auto at = std::ranges::copy_if(private_key_rules, rules.begin(), [](const AttributeRule& rule) {
                   return rule.type != CKA_SIGN_RECOVER;
               }).out;
     std::ranges::copy(more, at);
     return rules;
 }();
 
-const CK_BBOOL& value_of(const Wanted& rule, Lifetime lifetime) {
-    return rule.type == CKA_TOKEN && lifetime == Lifetime::session ? no : rule.value;
-}
+// What differs from a key that lives in the token.
+struct Deviation {
+    Lifetime lifetime;
+    CK_ATTRIBUTE_TYPE type;
+    CK_BBOOL value;
+};
+constexpr std::array deviations{
+    Deviation{Lifetime::session, CKA_TOKEN, no},
+    Deviation{Lifetime::until_wrapped, CKA_TOKEN, no},
+    Deviation{Lifetime::until_wrapped, CKA_EXTRACTABLE, yes},
+    Deviation{Lifetime::until_wrapped, CKA_NEVER_EXTRACTABLE, no},
+};
 
-std::vector<CK_ATTRIBUTE> template_of(std::span<const Wanted> rules, bool with_optional, Lifetime lifetime) {
-    std::vector<CK_ATTRIBUTE> out;
-    for (const auto& rule : rules)
-        if (rule.ask && (with_optional || !rule.optional))
-            out.push_back(attribute(rule.type, value_of(rule, lifetime)));
-    return out;
-}
-
-using Evidence = std::vector<std::pair<std::string, std::string>>;
-
-Result<Evidence> read_back(Session& session, CK_OBJECT_HANDLE object, std::span<const Wanted> rules, bool with_optional,
-                           Lifetime lifetime) {
-    Evidence evidence;
-    for (const auto& rule : rules) {
-        if (rule.optional && !with_optional) continue;
-        QSCD_TRY(auto value, session.read(object, rule.type));
-        if (value.size() != 1 || value[0] != value_of(rule, lifetime))
-            return Error{Errc::internal, "the token says otherwise of " + std::string{rule.name}};
-        evidence.emplace_back(rule.name, value[0] == CK_TRUE ? "true" : "false");
-    }
-    return evidence;
+template <std::size_t N>
+std::array<AttributeRule, N> rules_for(Lifetime lifetime, std::array<AttributeRule, N> rules) {
+    for (const auto& each : deviations)
+        if (each.lifetime == lifetime) std::ranges::find(rules, each.type, &AttributeRule::type)->value = each.value;
+    return rules;
 }
 
 EvpPkey from_parameters(const char* type, OSSL_PARAM_BLD* builder) {
@@ -113,6 +99,14 @@ Result<Bytes> rsa_public_key(Session& session, CK_OBJECT_HANDLE object) {
     return der_of(*key, i2d_PUBKEY);
 }
 
+// What lives in the session is gone with it. Already closed: so is the object.
+bool discard(Session& session, CK_OBJECT_HANDLE object) {
+    if (session.handle() == CK_INVALID_HANDLE) return true;
+    if (session.api().C_DestroyObject(session.handle(), object) == CKR_OK) return true;
+    session.drop();
+    return false;
+}
+
 Bytes curve_parameters(const KeyKindRow& row) {
     const std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>> oid{
         OBJ_txt2obj(std::string{row.curve_oid}.c_str(), 1)};
@@ -131,8 +125,10 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
     const std::array elliptic_mechanisms{CK_MECHANISM_TYPE{CKM_ECDSA}};
     const std::array rsa_mechanisms{CK_MECHANISM_TYPE{CKM_RSA_PKCS}, CK_MECHANISM_TYPE{CKM_RSA_PKCS_PSS}};
 
-    // The public half lives in the session only: in the token it would double the number of objects.
-    std::vector<CK_ATTRIBUTE> public_template{attribute(CKA_TOKEN, no), attribute(CKA_VERIFY, yes)};
+    // The public half lives in the session only: in the token it would double the number of objects. Where a module makes
+    // no session objects it is in the token until it has been read. It is never used, so no use is asked for.
+    CK_BBOOL public_half_in_token = no;
+    std::vector<CK_ATTRIBUTE> public_template{attribute(CKA_TOKEN, public_half_in_token)};
     if (row.elliptic) {
         public_template.push_back(attribute_bytes(CKA_EC_PARAMS, curve));
     } else {
@@ -144,10 +140,11 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
         row.elliptic ? CK_MECHANISM_TYPE{CKM_EC_KEY_PAIR_GEN} : CK_MECHANISM_TYPE{CKM_RSA_PKCS_KEY_PAIR_GEN}, nullptr,
         0};
     CK_OBJECT_HANDLE public_handle = CK_INVALID_HANDLE, private_handle = CK_INVALID_HANDLE;
+    const auto rules = rules_for(lifetime, private_key_rules);
     CK_RV rv = CKR_OK;
     bool with_optional = true;
-    for (;; with_optional = false) {
-        auto private_template = template_of(private_key_rules, with_optional, lifetime);
+    for (;;) {
+        auto private_template = template_of(rules, with_optional);
         private_template.push_back(attribute_bytes(CKA_ID, id.bytes()));
         private_template.push_back(attribute_bytes(CKA_LABEL, view_of(label)));
         if (with_optional) {
@@ -162,20 +159,35 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
         rv = session.api().C_GenerateKeyPair(session.handle(), &mechanism, public_template.data(),
                                              public_template.size(), private_template.data(), private_template.size(),
                                              &public_handle, &private_handle);
-        if (rv != CKR_ATTRIBUTE_TYPE_INVALID || !with_optional) break;
+        if (rv == CKR_ATTRIBUTE_TYPE_INVALID && with_optional) with_optional = false;
+        else if (rv == CKR_ATTRIBUTE_VALUE_INVALID && lifetime == Lifetime::token && public_half_in_token == no)
+            public_half_in_token = yes;
+        else break;
     }
-    if (rv != CKR_OK) return error_of(rv, "C_GenerateKeyPair");
+    if (rv != CKR_OK) {
+        if (lifetime != Lifetime::token) session.drop();  // a module may have made it all the same
+        return error_of(rv, "C_GenerateKeyPair");
+    }
 
     auto public_key = row.elliptic ? elliptic_public_key(session, public_handle, row)
                                    : rsa_public_key(session, public_handle);
-    session.api().C_DestroyObject(session.handle(), public_handle);
-    auto evidence = read_back(session, private_handle, private_key_rules, with_optional, lifetime);
-    if (!public_key || !evidence) {
-        session.api().C_DestroyObject(session.handle(), private_handle);
-        return public_key ? evidence.error() : public_key.error();
+    auto evidence = read_back(session, private_handle, rules, with_optional);
+    const bool public_half_gone = discard(session, public_handle);
+    if (!public_key || !evidence || !public_half_gone) {
+        discard(session, private_handle);
+        if (!public_key) return public_key.error();
+        return evidence ? Error{Errc::token_away, "the public half stays in the session"} : evidence.error();
     }
-    return GeneratedKey{std::make_shared<KeyObject>(id, private_class), std::move(public_key.value()),
-                        std::move(evidence.value())};
+    // Some modules do not know it.
+    CK_MECHANISM_TYPE how = 0;
+    if (const auto said = session.read_up_to(private_handle, CKA_KEY_GEN_MECHANISM, sizeof how);
+        said && said.value().size() == sizeof how) {
+        std::memcpy(&how, said.value().data(), sizeof how);
+        evidence.value().emplace_back("CKA_KEY_GEN_MECHANISM", std::to_string(how));
+    }
+    auto key = std::make_shared<KeyObject>(id, private_class);
+    session.remember(*key, private_handle);
+    return GeneratedKey{std::move(key), std::move(public_key.value()), std::move(evidence.value())};
 }
 
 Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const CkaId& id, const std::string& label,
@@ -186,10 +198,11 @@ Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const C
     const CK_MECHANISM_TYPE hmac = CKM_SHA256_HMAC;
     CK_MECHANISM mechanism{CKM_GENERIC_SECRET_KEY_GEN, nullptr, 0};
     CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
+    const auto rules = rules_for(lifetime, secret_key_rules);
     CK_RV rv = CKR_OK;
     bool with_optional = true;
     for (;; with_optional = false) {
-        auto wanted = template_of(secret_key_rules, with_optional, lifetime);
+        auto wanted = template_of(rules, with_optional);
         wanted.push_back(attribute(CKA_CLASS, secret_class));
         wanted.push_back(attribute(CKA_KEY_TYPE, type));
         wanted.push_back(attribute(CKA_VALUE_LEN, size));
@@ -201,11 +214,13 @@ Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const C
         if (rv != CKR_ATTRIBUTE_TYPE_INVALID || !with_optional) break;
     }
     if (rv != CKR_OK) return error_of(rv, "C_GenerateKey");
-    if (const auto evidence = read_back(session, handle, secret_key_rules, with_optional, lifetime); !evidence) {
-        session.api().C_DestroyObject(session.handle(), handle);
+    if (const auto evidence = read_back(session, handle, rules, with_optional); !evidence) {
+        discard(session, handle);
         return evidence.error();
     }
-    return std::make_shared<KeyObject>(id, secret_class);
+    auto key = std::make_shared<KeyObject>(id, secret_class);
+    session.remember(*key, handle);
+    return key;
 }
 
 }  // namespace qscd::hsm

@@ -2,9 +2,9 @@
 // whoever finds it stale.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <p11-kit/pkcs11.h>
 #include <string>
 #include <vector>
@@ -27,8 +27,9 @@ private:
     friend class Session;
     CkaId id_;
     CK_OBJECT_CLASS class_;
-    std::atomic<CK_OBJECT_HANDLE> handle_ = CK_INVALID_HANDLE;
-    std::atomic<std::uint64_t> generation_ = 0;
+    std::mutex lock_;  // a handle is never seen with another's generation
+    CK_OBJECT_HANDLE handle_ = CK_INVALID_HANDLE;
+    std::uint64_t generation_ = 0;  // 0: not known
 };
 
 // What a listing tells of a key.

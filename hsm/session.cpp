@@ -68,25 +68,33 @@ Session::~Session() {
 }
 
 void Session::drop() {
-    if (handle_ != CK_INVALID_HANDLE && generation_ == module_->generation()) api().C_CloseSession(handle_);
+    if (handle_ != CK_INVALID_HANDLE && opened_in_ == module_->generation()) login_.close(api(), {handle_, opened_in_});
     handle_ = CK_INVALID_HANDLE;
 }
 
+Error Session::fail(CK_RV rv, std::string_view call) {
+    last_ = rv;
+    return error_of(rv, call);
+}
+
+bool Session::current() const {
+    return handle_ != CK_INVALID_HANDLE && opened_in_ == module_->generation() && opened_at_ == login_.turn();
+}
+
 Result<void> Session::ready() {
-    if (handle_ != CK_INVALID_HANDLE && generation_ == module_->generation()) return success();
-    return reopen();
+    if (current()) return success();
+    clear();
+    auto opened = reopen();
+    // Lost again between opening and login.
+    if (!opened && went_stale()) opened = reopen();
+    return opened;
 }
 
 Result<void> Session::reopen() {
     drop();
     const auto generation = module_->generation();
-    CK_ULONG count = 0;
-    if (const CK_RV rv = api().C_GetSlotList(CK_TRUE, nullptr, &count); rv != CKR_OK)
-        return error_of(rv, "C_GetSlotList");
-    std::vector<CK_SLOT_ID> slots(count);
-    if (const CK_RV rv = api().C_GetSlotList(CK_TRUE, slots.data(), &count); rv != CKR_OK)
-        return error_of(rv, "C_GetSlotList");
-    slots.resize(count);
+    const auto turn = login_.turn();
+    QSCD_TRY(const auto slots, module_->slots());
     const auto found = std::ranges::find_if(slots, [&](CK_SLOT_ID slot) {
         CK_TOKEN_INFO info{};
         if (api().C_GetTokenInfo(slot, &info) != CKR_OK) return false;
@@ -97,38 +105,54 @@ Result<void> Session::reopen() {
     CK_RV rv = api().C_OpenSession(*found, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_);
     if (rv != CKR_OK) {
         handle_ = CK_INVALID_HANDLE;
-        return error_of(rv, "C_OpenSession");
+        return fail(rv, "C_OpenSession");
     }
     slot_ = *found;
-    generation_ = generation;
-    rv = api().C_Login(handle_, CKU_USER, const_cast<CK_UTF8CHAR*>(pin_.reveal().data()), pin_.size());
-    if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return success();
+    opened_in_ = generation;
+    opened_at_ = turn;
+    login_.opened({handle_, generation});
+    rv = login_.log_in(api(), handle_);
+    if (rv == CKR_OK) return success();
     drop();
-    if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED)
-        return Error{Errc::configuration, "the PIN of token " + label_ + " is wrong or locked"};
-    return error_of(rv, "C_Login");
+    if (meaning_of(rv) == Meaning::pin)
+        return Error{Errc::configuration, "the PIN of token " + label_ + " is wrong, expired or locked"};
+    return fail(rv, "C_Login");
 }
 
-Result<void> Session::renew(CK_RV stale) {
+bool Session::alive() const {
     CK_SESSION_INFO info{};
-    if ((stale == CKR_OBJECT_HANDLE_INVALID || stale == CKR_KEY_HANDLE_INVALID) && handle_ != CK_INVALID_HANDLE &&
-        generation_ == module_->generation() && api().C_GetSessionInfo(handle_, &info) == CKR_OK &&
-        info.state == CKS_RW_USER_FUNCTIONS)
-        return success();
-    return reopen();
+    return handle_ != CK_INVALID_HANDLE && opened_in_ == module_->generation() &&
+           api().C_GetSessionInfo(handle_, &info) == CKR_OK && info.state == CKS_RW_USER_FUNCTIONS;
+}
+
+Result<void> Session::prove() { return alive() ? success() : reopen(); }
+
+Result<void> Session::renew(CK_RV stale) {
+    const bool only_the_handle = stale == CKR_OBJECT_HANDLE_INVALID || stale == CKR_KEY_HANDLE_INVALID;
+    return only_the_handle ? prove() : reopen();
+}
+
+Result<CK_ULONG> Session::session_limit() {
+    CK_TOKEN_INFO info{};
+    if (const CK_RV rv = api().C_GetTokenInfo(slot_, &info); rv != CKR_OK) return fail(rv, "C_GetTokenInfo");
+    CK_ULONG limit = 0;
+    for (const auto each : {info.ulMaxSessionCount, info.ulMaxRwSessionCount})
+        if (each != CK_EFFECTIVELY_INFINITE && each != CK_UNAVAILABLE_INFORMATION)
+            limit = limit == 0 ? each : std::min(limit, each);
+    return limit;
 }
 
 Result<bool> Session::token_is_there() {
     CK_TOKEN_INFO info{};
     const CK_RV rv = api().C_GetTokenInfo(slot_, &info);
-    if (rv != CKR_OK) return error_of(rv, "C_GetTokenInfo");
+    if (rv != CKR_OK) return fail(rv, "C_GetTokenInfo");
     return true;
 }
 
 Result<std::vector<CK_OBJECT_HANDLE>> Session::search(std::span<const CK_ATTRIBUTE> wanted) {
     const auto failed = [&](CK_RV rv, std::string_view call) {
         drop();
-        return error_of(rv, call);
+        return fail(rv, call);
     };
     CK_RV rv = api().C_FindObjectsInit(handle_, const_cast<CK_ATTRIBUTE*>(wanted.data()), wanted.size());
     if (rv != CKR_OK) return failed(rv, "C_FindObjectsInit");
@@ -146,13 +170,22 @@ Result<std::vector<CK_OBJECT_HANDLE>> Session::search(std::span<const CK_ATTRIBU
     return out;
 }
 
+void Session::remember(KeyObject& key, CK_OBJECT_HANDLE handle, std::uint64_t generation) {
+    const std::lock_guard guard{key.lock_};
+    key.handle_ = handle;
+    key.generation_ = generation;
+}
+
 Result<CK_OBJECT_HANDLE> Session::locate(KeyObject& key) {
-    if (key.generation_ == generation_ && key.handle_ != CK_INVALID_HANDLE) return key.handle_.load();
+    const auto now = generation();  // before the search: a login during it may void what it finds
+    {
+        const std::lock_guard guard{key.lock_};
+        if (key.generation_ == now) return key.handle_;
+    }
     const std::array wanted{attribute(CKA_CLASS, key.class_), attribute_bytes(CKA_ID, key.id_.bytes())};
     QSCD_TRY(auto found, search(wanted));
     if (found.size() == 1) {
-        key.handle_ = found[0];
-        key.generation_ = generation_;
+        remember(key, found[0], now);
         return found[0];
     }
     if (found.size() > 1) return Error{Errc::internal, "two keys with CKA_ID " + key.id_.hex()};
@@ -180,7 +213,7 @@ Result<Bytes> Session::finish(const SigningInput& input) {
                                   signature.data(), &size);
     if (rv != CKR_OK) {
         drop();
-        return error_of(rv, "C_Sign");
+        return fail(rv, "C_Sign");
     }
     signature.resize(size);
     return signature;
@@ -189,11 +222,11 @@ Result<Bytes> Session::finish(const SigningInput& input) {
 Result<Bytes> Session::read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
     CK_ATTRIBUTE wanted{type, nullptr, 0};
     if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
-        return error_of(rv, "C_GetAttributeValue");
+        return fail(rv, "C_GetAttributeValue");
     Bytes value(wanted.ulValueLen);
     wanted.pValue = value.data();
     if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
-        return error_of(rv, "C_GetAttributeValue");
+        return fail(rv, "C_GetAttributeValue");
     value.resize(wanted.ulValueLen);
     return value;
 }
@@ -202,7 +235,7 @@ Result<Bytes> Session::read_up_to(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE typ
     Bytes value(limit);
     CK_ATTRIBUTE wanted{type, value.data(), value.size()};
     if (const CK_RV rv = api().C_GetAttributeValue(handle_, object, &wanted, 1); rv != CKR_OK)
-        return error_of(rv, "C_GetAttributeValue");
+        return fail(rv, "C_GetAttributeValue");
     value.resize(wanted.ulValueLen);
     return value;
 }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "hsm/key.hpp"
+#include "hsm/login.hpp"
 #include "hsm/meaning.hpp"
 #include "hsm/module.hpp"
 
@@ -25,16 +26,31 @@ Bytes ecdsa_der_of(ByteView raw);
 
 class Session {
 public:
-    Session(std::shared_ptr<Module> module, std::string label, const SecretBytes& pin)
-        : module_(std::move(module)), label_(std::move(label)), pin_(pin) {}
+    // `login` must outlive this.
+    Session(std::shared_ptr<Module> module, std::string label, Login& login)
+        : module_(std::move(module)), label_(std::move(label)), login_(login) {}
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     // No C_Logout: login belongs to the token, so that would end it for all of the process's sessions.
     ~Session();
 
-    // A live session, logged in: opens a new one when there is none or the module was re-initialised.
+    // A live session, logged in: opens a new one when there is none, the module was re-initialised or all are to be
+    // replaced. Errc::configuration when the PIN is refused.
     Result<void> ready();
+    bool current() const;  // ready() would open no other
     Result<void> reopen();
+    // Asks the module whether this session lives and is logged in, and opens a new one if not: before what must not be
+    // asked twice.
+    Result<void> prove();
+    bool alive() const;
+    // How many sessions the token gives one process; 0: it names no limit.
+    Result<CK_ULONG> session_limit();
+
+    // The error of a call of this session that failed, remembered until clear().
+    Error fail(CK_RV rv, std::string_view call);
+    CK_RV last() const { return last_; }
+    bool went_stale() const { return meaning_of(last_) == Meaning::stale; }
+    void clear() { last_ = CKR_OK; }
     void drop();  // whatever operation may still be active in it goes too; ready() opens another
     // What a stale answer calls for and no more: while the session is alive and logged in, only the key's handle is out
     // of date, and nobody logs in again to find out that a key is gone.
@@ -43,7 +59,10 @@ public:
     // Cached; searched for once after each renewal. Errc::key_gone when the token is there and the key is not.
     Result<CK_OBJECT_HANDLE> locate(KeyObject& key);
     Result<bool> is_there(const KeyObject& key);  // by a search of its own; true or false only while the token is there
-    void forget(KeyObject& key) { key.generation_ = 0; }
+    void forget(KeyObject& key) const { remember(key, CK_INVALID_HANDLE, 0); }
+    void remember(KeyObject& key, CK_OBJECT_HANDLE handle) const {  // of a key just made: nobody searches for it
+        remember(key, handle, generation());
+    }
     CK_RV begin(CK_OBJECT_HANDLE key, SigningInput& input);
     Result<Bytes> finish(const SigningInput& input);
 
@@ -56,15 +75,19 @@ public:
 
     const CK_FUNCTION_LIST& api() const { return module_->api(); }
     CK_SESSION_HANDLE handle() const { return handle_; }
-    std::uint64_t generation() const { return generation_; }
+    // Handles found under another generation are void: the module was initialised, or we logged in, since then.
+    std::uint64_t generation() const { return (module_->generation() << 32) | login_.logins(); }
 
 private:
+    static void remember(KeyObject& key, CK_OBJECT_HANDLE handle, std::uint64_t generation);
+
     std::shared_ptr<Module> module_;
     std::string label_;
-    const SecretBytes& pin_;
+    Login& login_;
     CK_SLOT_ID slot_ = 0;
     CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
-    std::uint64_t generation_ = 0;
+    std::uint64_t opened_in_ = 0, opened_at_ = 0;  // the module's generation and the login's turn, when it was opened
+    CK_RV last_ = CKR_OK;
 };
 
 template <class T>

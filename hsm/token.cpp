@@ -1,18 +1,12 @@
 #include "hsm/token.hpp"
 
-#include <condition_variable>
-#include <deque>
 #include <future>
-#include <mutex>
 
-#include "base/diagnostics.hpp"
 #include "hsm/generation.hpp"
-#include "hsm/session.hpp"
+#include "hsm/token_pool.hpp"
 
 namespace qscd::hsm {
 namespace {
-
-constexpr std::chrono::milliseconds first_pause{100}, longest_pause{2000};
 
 constexpr CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY, secret_class = CKO_SECRET_KEY, data_class = CKO_DATA;
 constexpr std::array key_classes{private_class, secret_class};
@@ -36,15 +30,15 @@ Result<void> gone(Session& session, const CkaId& id) {
 SignAttempt sign_once(Session& session, KeyObject& key, SigningInput& input) {
     for (bool renewed = false;; renewed = true) {
         const auto handle = session.locate(key);
-        if (!handle) return {handle.error(), false};
-        const CK_RV rv = session.begin(handle.value(), input);
-        if (rv == CKR_OK) return {session.finish(input), true};
-        if (meaning_of(rv) != Meaning::stale || renewed) {
-            if (meaning_of(rv) != Meaning::bug) session.drop();
-            return {error_of(rv, "C_SignInit"), false};
+        Result<void> begun = handle ? Result<void>{success()} : handle.error();
+        if (handle) {
+            const CK_RV rv = session.begin(handle.value(), input);
+            if (rv == CKR_OK) return {session.finish(input), true};
+            begun = session.fail(rv, "C_SignInit");
         }
+        if (renewed || !session.went_stale() || begun.error().code == Errc::key_gone) return {begun.error(), false};
         session.forget(key);
-        if (const auto ready = session.renew(rv); !ready) return {ready.error(), false};
+        if (const auto ready = session.renew(session.last()); !ready) return {ready.error(), false};
     }
 }
 
@@ -55,196 +49,115 @@ Token::Outcome sign_hash(Session& session, KeyObject& key, Scheme scheme, const 
     return {std::move(attempt.signature), attempt.entered};
 }
 
+bool means_stale(const Session& session, const Error& error) {
+    return error.code == Errc::token_away && session.went_stale();
+}
+
 }  // namespace
-
-// The threads, their sessions, and the keeper that brings the token back when it went away.
-struct Token::Pool {
-    Pool(std::shared_ptr<Module> m, const std::string& l, SecretBytes p)
-        : module(std::move(m)), label(l), pin(std::move(p)) {}
-
-    std::shared_ptr<Module> module;
-    std::string label;
-    SecretBytes pin;
-    std::mutex lock;
-    std::condition_variable work, lost;
-    std::deque<std::function<void(Session&)>> jobs;
-    bool stopping = false;
-    std::atomic<bool> reachable = true;
-    bool refused = false;  // a wrong PIN is never tried again: tokens lock
-    std::vector<std::thread> threads;
-    Session kept{module, label, pin};  // the keeper's, never used for signing: it keeps the login alive
-    std::thread keeper;
-
-    // The keeper's session is probed before any other thread works: a search beside a module that writes its first
-    // objects has been seen to fail their making.
-    Result<void> start(unsigned count) {
-        auto there = watch(probe(kept));
-        for (unsigned i = 0; i < count; ++i) threads.emplace_back([this] { serve(); });
-        keeper = std::thread{[this] { keep(); }};
-        return there;
-    }
-
-    ~Pool() {
-        {
-            const std::lock_guard guard{lock};
-            stopping = true;
-        }
-        work.notify_all();
-        lost.notify_all();
-        for (auto& thread : threads) thread.join();
-        keeper.join();
-    }
-
-    void post(std::function<void(Session&)> job) {
-        {
-            const std::lock_guard guard{lock};
-            jobs.push_back(std::move(job));
-        }
-        work.notify_one();
-    }
-
-    void serve() {
-        Session session{module, label, pin};
-        for (;;) {
-            std::unique_lock guard{lock};
-            work.wait(guard, [&] { return stopping || !jobs.empty(); });
-            if (jobs.empty()) return;
-            auto job = std::move(jobs.front());
-            jobs.pop_front();
-            guard.unlock();
-            job(session);
-        }
-    }
-
-    // The breaker: while the token is away nobody waits for it. Otherwise a session that is logged in.
-    Result<void> admit(Session& session) {
-        if (!reachable) return Error{Errc::token_away, "token " + label + " is away"};
-        return watch(session.ready());
-    }
-
-    template <class T>
-    Result<T> watch(Result<T> result) {
-        if (!result && (result.error().code == Errc::token_away || result.error().code == Errc::configuration)) {
-            const std::lock_guard guard{lock};
-            if (reachable.exchange(false))
-                note(Level::alarm, "token-away", {{"token", label}, {"reason", describe(result.error())}});
-            refused = result.error().code == Errc::configuration;
-            lost.notify_all();
-        }
-        return result;
-    }
-
-    // Whether the token answers: session, login, token info and a search, which reads its store.
-    Result<void> probe(Session& session) {
-        const auto inside = module->enter();
-        QSCD_TRY(session.reopen());
-        QSCD_TRY(session.token_is_there());
-        const std::array wanted{attribute(CKA_CLASS, private_class)};
-        QSCD_TRY(session.search(wanted));
-        return success();
-    }
-
-    void keep() {
-        auto pause = first_pause;
-        std::unique_lock guard{lock};
-        while (!stopping) {
-            if (reachable || refused) {
-                pause = first_pause;
-                lost.wait(guard, [&] { return stopping || (!reachable && !refused); });
-                continue;
-            }
-            guard.unlock();
-            auto back = probe(kept);
-            if (!back && module->reinitialise()) back = probe(kept);
-            guard.lock();
-            if (back) {
-                reachable = true;
-                note("token-back", {{"token", label}});
-            } else if (back.error().code == Errc::configuration) {
-                refused = true;
-                note(Level::alarm, "token-refused", {{"token", label}, {"reason", describe(back.error())}});
-            } else {
-                lost.wait_for(guard, pause, [&] { return stopping; });
-                pause = std::min(pause * 2, longest_pause);
-            }
-        }
-    }
-};
 
 Token::Token(std::shared_ptr<Module> module, std::string label)
     : module_(std::move(module)), label_(std::move(label)) {}
 Token::~Token() = default;
 
 Result<std::unique_ptr<Token>> Token::open(std::shared_ptr<Module> module, std::string label, SecretBytes pin,
-                                           unsigned threads) {
+                                           unsigned threads, Admission admission) {
     std::unique_ptr<Token> out{new Token{std::move(module), std::move(label)}};
-    out->pool_ = std::make_unique<Pool>(out->module_, out->label_, std::move(pin));
+    out->pool_ = std::make_unique<Pool>(out->module_, out->label_, std::move(pin), std::move(admission));
     const auto there = out->pool_->start(threads);
     if (!there && there.error().code == Errc::configuration) return there.error();
     return out;
 }
 
 template <class T>
-T Token::run(std::function<T(Session&)> job) {
+T Token::run(Asking asking, const std::function<T(Session&)>& job) {
+    QSCD_TRY(pool_->admits());
     std::promise<T> promise;
     auto future = promise.get_future();
     pool_->post([&](Session& session) {
         const auto inside = module_->enter();
-        if (const auto admitted = pool_->admit(session); !admitted) return promise.set_value(admitted.error());
-        promise.set_value(pool_->watch(job(session)));
+        promise.set_value(answer<T>(session, asking, job));
     });
     return future.get();
 }
 
-Result<void> Token::on_session(const std::function<Result<void>(Session&)>& job) { return run<Result<void>>(job); }
+template <class T>
+T Token::answer(Session& session, Asking asking, const std::function<T(Session&)>& job) {
+    QSCD_TRY(pool_->admit(session));
+    if (asking == Asking::proved) {
+        QSCD_TRY(pool_->watch(session, session.prove()));
+    }
+    T result = job(session);
+    // Nothing was changed by what failed, so it may be asked once more.
+    if (asking == Asking::twice && !result && means_stale(session, result.error()) && session.renew(session.last()))
+        result = job(session);
+    return pool_->watch(session, std::move(result));
+}
+
+Result<void> Token::on_session(const std::function<Result<void>(Session&)>& job) {
+    return run<Result<void>>(Asking::proved, job);
+}
+
+void Token::post(std::function<Result<void>(Session&)> job, std::function<void(const Result<void>&)> done) {
+    pool_->post([this, job = std::move(job), done = std::move(done)](Session& session) {
+        Result<void> result = success();
+        {
+            const auto inside = module_->enter();
+            result = answer<Result<void>>(session, Asking::proved, job);
+        }
+        done(result);
+    });
+}
 
 Result<GeneratedKey> Token::generate(KeyKind kind, const CkaId& id, const std::string& label) {
-    QSCD_TRY(auto key,
-             run<Result<GeneratedKey>>([&](Session& session) { return generate_key_pair(session, kind, id, label); }));
+    QSCD_TRY(auto key, run<Result<GeneratedKey>>(Asking::proved, [&](Session& session) {
+                 return generate_key_pair(session, kind, id, label);
+             }));
     QSCD_TRY(module_->make_durable());
     return key;
 }
 
 Result<std::shared_ptr<KeyObject>> Token::generate_hmac_key(const CkaId& id, const std::string& label) {
     QSCD_TRY(auto key, run<Result<std::shared_ptr<KeyObject>>>(
-                           [&](Session& session) { return generate_secret_key(session, id, label); }));
+                           Asking::proved, [&](Session& session) { return generate_secret_key(session, id, label); }));
     QSCD_TRY(module_->make_durable());
     return key;
 }
 
 Result<std::shared_ptr<KeyObject>> Token::find(CK_OBJECT_CLASS object_class, const CkaId& id) {
-    return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
-        auto key = std::make_shared<KeyObject>(id, object_class);
-        QSCD_TRY(session.locate(*key));
-        return key;
-    });
+    return run<Result<std::shared_ptr<KeyObject>>>(Asking::twice,
+                                                   [&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
+                                                       auto key = std::make_shared<KeyObject>(id, object_class);
+                                                       QSCD_TRY(session.locate(*key));
+                                                       return key;
+                                                   });
 }
 
 Result<std::shared_ptr<KeyObject>> Token::find_private(const CkaId& id) { return find(private_class, id); }
 Result<std::shared_ptr<KeyObject>> Token::find_secret(const CkaId& id) { return find(secret_class, id); }
 
 Result<std::shared_ptr<KeyObject>> Token::find_by_label(const std::string& label) {
-    return run<Result<std::shared_ptr<KeyObject>>>([&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
-        const std::array wanted{attribute_bytes(CKA_LABEL, view_of(label)), attribute(CKA_SIGN, yes)};
-        QSCD_TRY(auto found, session.search(wanted));
-        if (found.size() != 1) {
-            QSCD_TRY(session.token_is_there());
-            return Error{Errc::parameter_invalid, std::to_string(found.size()) + " keys labelled " + label};
-        }
-        QSCD_TRY(auto class_bytes, session.read(found[0], CKA_CLASS));
-        QSCD_TRY(auto id_bytes, session.read(found[0], CKA_ID));
-        const auto id = CkaId::from(id_bytes);
-        CK_OBJECT_CLASS object_class = 0;
-        if (!id || class_bytes.size() != sizeof object_class)
-            return Error{Errc::internal, "key " + label + " has a CKA_ID that is not ours"};
-        std::memcpy(&object_class, class_bytes.data(), sizeof object_class);
-        return std::make_shared<KeyObject>(*id, object_class);
-    });
+    return run<Result<std::shared_ptr<KeyObject>>>(
+        Asking::twice, [&](Session& session) -> Result<std::shared_ptr<KeyObject>> {
+            const std::array wanted{attribute_bytes(CKA_LABEL, view_of(label)), attribute(CKA_SIGN, yes)};
+            QSCD_TRY(auto found, session.search(wanted));
+            if (found.size() != 1) {
+                QSCD_TRY(session.token_is_there());
+                return Error{Errc::parameter_invalid, std::to_string(found.size()) + " keys labelled " + label};
+            }
+            QSCD_TRY(auto class_bytes, session.read(found[0], CKA_CLASS));
+            QSCD_TRY(auto id_bytes, session.read(found[0], CKA_ID));
+            const auto id = CkaId::from(id_bytes);
+            CK_OBJECT_CLASS object_class = 0;
+            if (!id || class_bytes.size() != sizeof object_class)
+                return Error{Errc::internal, "key " + label + " has a CKA_ID that is not ours"};
+            std::memcpy(&object_class, class_bytes.data(), sizeof object_class);
+            return std::make_shared<KeyObject>(*id, object_class);
+        });
 }
 
 Result<std::vector<CkaId>> Token::private_keys() {
-    return run<Result<std::vector<CkaId>>>([](Session& session) -> Result<std::vector<CkaId>> {
-        const std::array wanted{attribute(CKA_CLASS, private_class)};
+    return run<Result<std::vector<CkaId>>>(Asking::twice, [](Session& session) -> Result<std::vector<CkaId>> {
+        const std::array wanted{attribute(CKA_CLASS, private_class), attribute(CKA_TOKEN, yes)};
         QSCD_TRY(auto found, session.search(wanted));
         QSCD_TRY(session.token_is_there());  // an absent token is no empty one
         std::vector<CkaId> out;
@@ -257,7 +170,7 @@ Result<std::vector<CkaId>> Token::private_keys() {
 }
 
 Result<std::vector<NamedKey>> Token::keys(std::string_view prefix) {
-    return run<Result<std::vector<NamedKey>>>([&](Session& session) -> Result<std::vector<NamedKey>> {
+    return run<Result<std::vector<NamedKey>>>(Asking::twice, [&](Session& session) -> Result<std::vector<NamedKey>> {
         std::vector<NamedKey> out;
         for (const auto& object_class : key_classes) {
             const std::array wanted{attribute(CKA_CLASS, object_class)};
@@ -278,13 +191,13 @@ Result<std::vector<NamedKey>> Token::keys(std::string_view prefix) {
 }
 
 Result<void> Token::destroy(const CkaId& id) {
-    QSCD_TRY(on_session([&](Session& session) -> Result<void> {
+    QSCD_TRY(run<Result<void>>(Asking::twice, [&](Session& session) -> Result<void> {
         for (const auto& object_class : key_classes) {
             const std::array wanted{attribute(CKA_CLASS, object_class), attribute_bytes(CKA_ID, id.bytes())};
             QSCD_TRY(auto found, session.search(wanted));
             for (const auto handle : found)
                 if (const CK_RV rv = session.api().C_DestroyObject(session.handle(), handle); rv != CKR_OK)
-                    return error_of(rv, "C_DestroyObject");
+                    return session.fail(rv, "C_DestroyObject");
         }
         return gone(session, id);
     }));
@@ -292,12 +205,12 @@ Result<void> Token::destroy(const CkaId& id) {
 }
 
 Result<void> Token::confirm_gone(const CkaId& id) {
-    return on_session([&](Session& session) { return gone(session, id); });
+    return run<Result<void>>(Asking::twice, [&](Session& session) { return gone(session, id); });
 }
 
 Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
     bool entered = false;
-    auto signature = run<Result<Bytes>>([&](Session& session) {
+    auto signature = run<Result<Bytes>>(Asking::unproved, [&](Session& session) {
         auto outcome = sign_hash(session, key, scheme, dtbsr);
         entered = outcome.entered;
         return std::move(outcome.signature);
@@ -307,12 +220,15 @@ Token::Outcome Token::sign(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
 
 Token::Outcome Token::sign_fenced(KeyObject& key, Scheme scheme, const DtbsR& dtbsr) {
     bool entered = false;
-    auto signature = run<Result<Bytes>>([&](Session& session) -> Result<Bytes> {
+    auto signature = run<Result<Bytes>>(Asking::unproved, [&](Session& session) -> Result<Bytes> {
         auto outcome = sign_hash(session, key, scheme, dtbsr);
         entered = outcome.entered;
         if (!outcome.signature) return std::move(outcome.signature);
-        QSCD_TRY(const bool still_there, session.is_there(key));
-        if (still_there) return std::move(outcome.signature);
+        auto still_there = session.is_there(key);
+        if (!still_there && means_stale(session, still_there.error()) && session.renew(session.last()))
+            still_there = session.is_there(key);
+        if (!still_there) return still_there.error();
+        if (still_there.value()) return std::move(outcome.signature);
         session.forget(key);
         return Error{Errc::key_gone, "key " + key.id().hex() + " was destroyed while it signed"};
     });
@@ -327,9 +243,9 @@ void Token::sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<
             {
                 const auto inside = module_->enter();
                 for (const auto& hash : hashes) {
-                    auto admitted = pool_->admit(session);
+                    const auto admitted = pool_->admit(session);
                     auto outcome = admitted ? sign_hash(session, *key, scheme, hash) : Outcome{admitted.error(), false};
-                    outcome.signature = pool_->watch(std::move(outcome.signature));
+                    if (admitted) outcome.signature = pool_->watch(session, std::move(outcome.signature));
                     outcomes.push_back(std::move(outcome));
                     if (!outcomes.back().signature) break;
                 }
@@ -339,19 +255,19 @@ void Token::sign_all(std::shared_ptr<KeyObject> key, Scheme scheme, std::vector<
 }
 
 Result<Bytes> Token::hmac(KeyObject& key, ByteView message) {
-    return run<Result<Bytes>>([&](Session& session) {
+    return run<Result<Bytes>>(Asking::unproved, [&](Session& session) {
         SigningInput input{message};
         return sign_once(session, key, input).signature;
     });
 }
 
 Result<SecretBytes> Token::random(std::size_t size) {
-    return run<Result<SecretBytes>>([&](Session& session) -> Result<SecretBytes> {
+    return run<Result<SecretBytes>>(Asking::twice, [&](Session& session) -> Result<SecretBytes> {
         Bytes bytes(size);
         const CK_RV rv = session.api().C_GenerateRandom(session.handle(), bytes.data(), bytes.size());
         SecretBytes out{ByteView{bytes}};
         wipe(bytes);
-        if (rv != CKR_OK) return error_of(rv, "C_GenerateRandom");
+        if (rv != CKR_OK) return session.fail(rv, "C_GenerateRandom");
         return out;
     });
 }
@@ -375,7 +291,7 @@ Result<void> Token::create_data(const std::string& label, ByteView value) {
 }
 
 Result<std::optional<Bytes>> Token::read_data(const std::string& label) {
-    return run<Result<std::optional<Bytes>>>([&](Session& session) -> Result<std::optional<Bytes>> {
+    return run<Result<std::optional<Bytes>>>(Asking::twice, [&](Session& session) -> Result<std::optional<Bytes>> {
         const std::array wanted{attribute(CKA_CLASS, data_class), attribute_bytes(CKA_LABEL, view_of(label))};
         QSCD_TRY(auto found, session.search(wanted));
         if (found.empty()) {
@@ -388,6 +304,11 @@ Result<std::optional<Bytes>> Token::read_data(const std::string& label) {
     });
 }
 
-bool Token::reachable() const { return pool_->reachable; }
+bool Token::reachable() const { return pool_->serves(); }
+bool Token::wait_until_reachable(std::chrono::milliseconds patience) const {
+    return pool_->wait_until_serving(patience);
+}
+Token::Counters Token::counters() const { return pool_->counters(); }
+unsigned Token::threads() const { return pool_->workers(); }
 
 }  // namespace qscd::hsm

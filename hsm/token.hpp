@@ -14,12 +14,18 @@ namespace qscd::hsm {
 
 class Session;
 
+// What a token must be before anybody works with it, asked of it each time it comes (back). Errc::configuration: it is
+// given up, as with a wrong PIN. [hsm/admission.hpp]
+using Admission = std::function<Result<void>(Session&)>;
+
 class Token {
 public:
-    // One session per thread, and one more that keeps the login alive. A token that is away now is opened as soon as it is
-    // there. Errc::configuration for a wrong PIN, which is never tried again.
+    // One session per thread, and one more that keeps the login alive; fewer threads where the token gives fewer sessions.
+    // A token that is away for longer than a second is opened as soon as it is there. Errc::configuration for a wrong,
+    // expired or locked PIN, which is never tried again, for a token that gives fewer than two sessions, and for one that
+    // `admission` refuses.
     static Result<std::unique_ptr<Token>> open(std::shared_ptr<Module> module, std::string label, SecretBytes pin,
-                                               unsigned threads);
+                                               unsigned threads, Admission admission = {});
     ~Token();
 
     const std::string& label() const { return label_; }
@@ -36,7 +42,7 @@ public:
     Result<std::shared_ptr<KeyObject>> find_secret(const CkaId& id);
     // Private or secret; Errc::parameter_invalid when the token is there and there is none, or several.
     Result<std::shared_ptr<KeyObject>> find_by_label(const std::string& label);
-    Result<std::vector<CkaId>> private_keys();
+    Result<std::vector<CkaId>> private_keys();  // those that stay: no session's own
     // Private and secret keys whose label begins so. Errc::internal when one of them has a CKA_ID that is not ours.
     Result<std::vector<NamedKey>> keys(std::string_view prefix);
 
@@ -72,18 +78,38 @@ public:
     Result<void> create_data(const std::string& label, ByteView value);
     Result<std::optional<Bytes>> read_data(const std::string& label);
 
-    bool reachable() const;  // as the last call or the keeper saw it
+    bool reachable() const;  // as the last call or the keeper saw it; a token that nobody uses is looked at every 2 s
+    // The same, waiting for it no longer than so.
+    bool wait_until_reachable(std::chrono::milliseconds patience) const;
+
+    // What went wrong since it was opened; misuses() in meaning.hpp counts our own mistakes.
+    struct Counters {
+        unsigned long failures;         // jobs that failed as if the token were away
+        unsigned long renewals;         // jobs that found their session, login or handle out of date
+        unsigned long openings;         // of the circuit breaker
+        unsigned long module_restarts;  // C_Finalize and C_Initialize asked for by this token
+    };
+    Counters counters() const;
+    unsigned threads() const;
 
     // For this room's other files: runs `job` on one of the pool's threads, inside the module's gate, with a session that
-    // is logged in. `job` must not answer Errc::configuration: that means a wrong PIN, and the token is given up.
+    // is logged in. Its errors are told to the token's breaker.
     Result<void> on_session(const std::function<Result<void>(Session&)>& job);
+    // The same without waiting: `done` runs on that thread, outside the gate, with what `job` answered or why it did not
+    // run.
+    void post(std::function<Result<void>(Session&)> job, std::function<void(const Result<void>&)> done);
 
 private:
     struct Pool;
+    // unproved: as fast as can be; what is stale is found by the call itself. proved: the module is asked first whether
+    // the session lives, since the job must not be repeated. twice: the job is repeated once when something was stale.
+    enum class Asking { unproved, proved, twice };
     Result<std::shared_ptr<KeyObject>> find(CK_OBJECT_CLASS object_class, const CkaId& id);
     Token(std::shared_ptr<Module> module, std::string label);
     template <class T>
-    T run(std::function<T(Session&)> job);
+    T run(Asking asking, const std::function<T(Session&)>& job);
+    template <class T>
+    T answer(Session& session, Asking asking, const std::function<T(Session&)>& job);
     std::shared_ptr<Module> module_;
     std::string label_;
     std::unique_ptr<Pool> pool_;

@@ -1,5 +1,7 @@
 #include "policy/deployment.hpp"
 
+#include <algorithm>
+
 #include "base/file.hpp"
 #include "policy/toml_reader.hpp"
 
@@ -7,7 +9,8 @@ namespace qscd::policy {
 namespace {
 
 constexpr std::uint16_t default_api_port = 8443, default_status_port = 8080;
-constexpr std::int64_t largest_port = 65535;
+constexpr std::int64_t largest_port = 65535, most_signing_threads = 64;
+constexpr std::array<std::string_view, 4> own_tokens{sam_token, ra_token, ca_token, root_token};
 
 Result<Address> address_in(TomlTable& file, std::string_view key, std::uint16_t port) {
     QSCD_TRY(auto table, file.table(key));
@@ -57,6 +60,52 @@ Result<std::map<std::string, store::Server, std::less<>>> servers_in(TomlTable& 
     return out;
 }
 
+constexpr std::int64_t highest_shard = 9999, largest_shard = 100'000'000;
+
+Result<std::string> signer_token(const TomlTable& table, std::string_view key, std::string label) {
+    if (label.empty() || label.size() > 32 || label.find_first_of("/ ") != std::string::npos)
+        return table.error_at(key, "this is no label for a token", "1 to 32 characters without blank and slash");
+    if (std::ranges::find(own_tokens, label) != own_tokens.end())
+        return table.error_at(key, "this is a token of the service's own", "a token for signers' keys alone");
+    return label;
+}
+
+// [[shard]], or `signer_tokens` with one label, which is shard 1: a place in a list is no number, as lists are reordered.
+Result<std::vector<Shard>> shards_in(TomlTable& file, const std::string& module) {
+    std::vector<Shard> out;
+    QSCD_TRY(auto tables, file.tables("shard"));
+    QSCD_TRY(auto labels, file.strings_or("signer_tokens", {first_signer_token}));
+    if (tables.empty()) {
+        if (labels.size() != 1)
+            return file.error_at("signer_tokens", "a list gives no numbers that last",
+                                 "one label, or a [[shard]] table with number and token for each");
+        QSCD_TRY(auto token, signer_token(file, "signer_tokens", std::move(labels.front())));
+        out.push_back({.number = 1, .token = std::move(token), .module = module, .profiles = {}});
+        return out;
+    }
+    if (file.has("signer_tokens"))
+        return file.error_at("signer_tokens", "the [[shard]] tables name the tokens", "leave it out");
+    for (auto& table : tables) {
+        Shard shard{};
+        QSCD_TRY(const auto number, table.integer("number", 1, highest_shard));
+        shard.number = static_cast<unsigned>(number);
+        QSCD_TRY(auto label, table.string("token"));
+        QSCD_TRY(shard.token, signer_token(table, "token", std::move(label)));
+        QSCD_TRY(shard.module, table.string_or("module", module));
+        QSCD_TRY(shard.accepts_new, table.boolean_or("accepts_new", true));
+        QSCD_TRY(const auto limit, table.integer_or("limit", 10'000, 1, largest_shard));
+        shard.limit = static_cast<std::uint64_t>(limit);
+        QSCD_TRY(shard.profiles, table.strings_or("profiles", {}));
+        if (std::ranges::find(out, shard.number, &Shard::number) != out.end())
+            return table.error_at("number", "another shard has this number", "a number that no shard ever had");
+        if (std::ranges::find(out, shard.token, &Shard::token) != out.end())
+            return table.error_at("token", "another shard has this token", "a token of its own");
+        out.push_back(std::move(shard));
+    }
+    std::ranges::sort(out, {}, &Shard::number);
+    return out;
+}
+
 }  // namespace
 
 Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
@@ -78,16 +127,23 @@ Result<Deployment> Deployment::load(const std::filesystem::path& folder) {
     QSCD_TRY(out.language, service->string_or("lang", "en"));
 
     QSCD_TRY(auto module, file.table("module"));
-    if (!module) return file.error("there is no [module]", "[module] with entry and library");
+    if (!module) return file.error("there is no [module]", "[module] with entry");
     QSCD_TRY(out.module, module->string("entry"));
-    QSCD_TRY(auto library, module->string("library"));
+    QSCD_TRY(auto library, module->string_or("library", ""));
     out.library = library;
+    QSCD_TRY(out.reserved, module->optional_string("reserved"));
+    QSCD_TRY(auto environment, module->table("environment"));
+    if (environment) {
+        for (const auto& name : environment->keys()) {
+            QSCD_TRY(out.environment[name], environment->string(name));
+        }
+    }
 
-    QSCD_TRY(out.signer_tokens, file.strings_or("signer_tokens", {"qscd-signers-1"}));
-    if (out.signer_tokens.size() != 1)
-        return file.error_at("signer_tokens", "more than one is not supported yet", "one label");
-    QSCD_TRY(auto threads, file.integer_or("signing_threads", 2, 1, 64));
-    out.signing_threads = static_cast<unsigned>(threads);
+    QSCD_TRY(out.shards, shards_in(file, out.module));
+    if (file.has("signing_threads")) {
+        QSCD_TRY(const auto threads, file.integer("signing_threads", 1, most_signing_threads));
+        out.signing_threads = static_cast<unsigned>(threads);
+    }
     QSCD_TRY(out.servers, servers_in(file));
     QSCD_TRY(out.own_users, file.boolean_or("own_users", true));
     QSCD_TRY(auto sam, file.table("sam"));
@@ -118,11 +174,23 @@ std::filesystem::path Deployment::daemon_folder(std::string_view daemon) const {
 std::filesystem::path Deployment::token_folder(std::string_view daemon) const { return folder / "tokens" / daemon; }
 std::filesystem::path Deployment::pki(std::string_view file) const { return folder / "pki" / file; }
 
-std::map<std::string, std::string> Deployment::module_environment(std::string_view daemon) const {
-    return {{"SOFTHSM2_CONF", (token_folder(daemon) / "softhsm2.conf").string()}};
-}
-std::filesystem::path Deployment::durable_folder(std::string_view daemon) const {
-    return token_folder(daemon) / "tokens";
+Result<ModuleWiring> Deployment::wiring(std::string_view daemon, std::string_view entry) const {
+    QSCD_TRY(const auto registry, ModuleRegistry::load(folder / "modules"));
+    const bool own = entry.empty() || entry == module;
+    const auto* found = registry.find(own ? module : entry);
+    if (found == nullptr)
+        return Error{Errc::configuration, (folder / "modules").string() + ": the module registry has no entry " +
+                                              (own ? module : std::string{entry})};
+    auto used = *found;
+    if (own) {
+        if (!library.empty()) used.library = library.string();
+        if (reserved) used.reserved = *reserved;
+        for (const auto& [variable, text] : environment) used.environment[variable] = text;
+    }
+    auto start = used.start_in(token_folder(daemon));
+    const auto threads = signing_threads.value_or(
+        std::min(used.concurrency, static_cast<unsigned>(most_signing_threads)));
+    return ModuleWiring{std::move(used), std::move(start), threads};
 }
 
 Result<SecretBytes> Deployment::token_pin(const std::string& token) const {

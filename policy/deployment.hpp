@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/store/location.hpp"
+#include "policy/module_registry.hpp"
 
 namespace qscd::policy {
 
@@ -18,19 +19,39 @@ struct Address {
     std::uint16_t port;
 };
 
+// A token with signers' keys. Its number stands in every key's record: it is given once and never changed or reused,
+// whatever the order of the tables. [QSCD-21] [OPS-16]
+struct Shard {
+    unsigned number;                    // 1 to 9999
+    std::string token;                  // label
+    std::string module;                 // entry of the module registry
+    bool accepts_new = true;            // false: its keys go on signing, new ones go elsewhere
+    std::uint64_t limit = 10'000;       // keys: what it may be filled up to
+    std::vector<std::string> profiles;  // whose keys it takes; empty: all
+};
+
+// A module as one daemon uses it: what the registry says of it, and how it is started.
+struct ModuleWiring {
+    ModuleEntry entry;
+    ModuleStart start;
+    unsigned signing_threads;  // of each signers' token: as qscd.toml says, else the entry's concurrency, at most 64
+};
+
 struct Deployment {
     std::filesystem::path folder;
     Address api, status;                              // HTTPS for portals; plain HTTP for CRLs and CA certificates
     std::string public_url;                           // of the API, such as https://localhost:8443
     std::string name, description, region, language;  // what `info` says
     std::string module;                               // the entry of the module registry
-    std::filesystem::path library;
-    std::vector<std::string> signer_tokens;
-    unsigned signing_threads;
-    bool own_users;              // daemons under users of their own, when started as root
-    bool require_confinement;    // samd does not start when a restriction is missing [SAM-20]
-    unsigned first_user;         // numeric user id of the first daemon; the others follow
-    unsigned registration_days;  // life of a Grant
+    std::filesystem::path library;                    // instead of the entry's; empty: the entry's
+    std::optional<std::string> reserved;              // instead of the entry's; "{tokens}" as there
+    std::map<std::string, std::string> environment;   // besides the entry's, and stronger; "{tokens}" as there
+    std::vector<Shard> shards;                        // by number; at least one
+    std::optional<unsigned> signing_threads;          // of each shard; see ModuleWiring
+    bool own_users;                                   // daemons under users of their own, when started as root
+    bool require_confinement;                         // samd does not start when a restriction is missing [SAM-20]
+    unsigned first_user;                              // numeric user id of the first daemon; the others follow
+    unsigned registration_days;                       // life of a Grant
 
     // Errc::configuration with file, line and key.
     static Result<Deployment> load(const std::filesystem::path& folder);
@@ -44,9 +65,10 @@ struct Deployment {
     std::filesystem::path token_folder(std::string_view daemon) const;  // where softhsm2.conf stands
     std::filesystem::path pki(std::string_view file) const;
     std::filesystem::path policy_file() const { return folder / "policy" / "policy.toml"; }
-    std::map<std::string, std::string> module_environment(std::string_view daemon) const;
-    std::filesystem::path durable_folder(std::string_view daemon) const;  // empty when the module syncs by itself
-    Result<SecretBytes> token_pin(const std::string& token) const;        // from secrets/, under trial only
+    // The module registry's entry of that name; `entry` empty: [module]'s, with what stands there changed. Errc::configuration
+    // with file, line and key, or when there is no such entry.
+    Result<ModuleWiring> wiring(std::string_view daemon, std::string_view entry = {}) const;
+    Result<SecretBytes> token_pin(const std::string& token) const;  // from secrets/, under trial only
 };
 
 // Who has a store, and how roles and schemas are named where qscd.toml does not: qscd_samd.
@@ -55,6 +77,7 @@ inline constexpr const char* store_prefix = "qscd_";
 
 // Token labels and key labels, one purpose each [QSCD-18].
 inline constexpr const char* sam_token = "qscd-sam";
+inline constexpr const char* first_signer_token = "qscd-signers-1";
 inline constexpr const char* ra_token = "qscd-ra";
 inline constexpr const char* ca_token = "qscd-ca";
 inline constexpr const char* root_token = "qscd-root";

@@ -11,6 +11,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/request_id.hpp"
 #include "base/stack.hpp"
 #include "protocol/failure.pb.h"
 
@@ -22,9 +23,10 @@ enum class Kind : std::uint8_t { request, answer, failure };
 struct Frame {
     std::uint64_t id;
     Kind kind;
+    std::optional<RequestId> request;
     Bytes body;
 };
-constexpr std::size_t header_size = 4 + 8 + 1;
+constexpr std::size_t request_at = 4 + 8 + 1, header_size = request_at + RequestId::size;
 
 template <class Integer>
 void put(std::uint8_t* out, Integer value) {
@@ -54,7 +56,9 @@ std::optional<Frame> read_frame(int fd, std::size_t limit) {
     if (!read_exactly(fd, header.data(), header.size())) return std::nullopt;
     const std::size_t length = get<std::uint32_t>(header.data());
     if (length > limit || header[12] > static_cast<std::uint8_t>(Kind::failure)) return std::nullopt;
-    Frame frame{get<std::uint64_t>(header.data() + 4), static_cast<Kind>(header[12]), Bytes(length)};
+    auto request = RequestId::from(ByteView{header}.subspan(request_at));
+    if (std::ranges::all_of(request->bytes(), [](std::uint8_t each) { return each == 0; })) request.reset();
+    Frame frame{get<std::uint64_t>(header.data() + 4), static_cast<Kind>(header[12]), request, Bytes(length)};
     if (!read_exactly(fd, frame.body.data(), length)) return std::nullopt;
     return frame;
 }
@@ -65,11 +69,12 @@ struct Line {
         const timeval patience{5, 0};
         ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     }
-    bool write(std::uint64_t id, Kind kind, ByteView body) {
-        std::array<std::uint8_t, header_size> header;
+    bool write(std::uint64_t id, Kind kind, ByteView body, const std::optional<RequestId>& request = {}) {
+        std::array<std::uint8_t, header_size> header{};
         put(header.data(), static_cast<std::uint32_t>(body.size()));
         put(header.data() + 4, id);
         header[12] = static_cast<std::uint8_t>(kind);
+        if (request) std::ranges::copy(request->bytes(), header.begin() + request_at);
         std::array<iovec, 2> parts{iovec{header.data(), header.size()},
                                    iovec{const_cast<std::uint8_t*>(body.data()), body.size()}};
         msghdr message{};
@@ -231,7 +236,7 @@ Result<Bytes> Client::exchange(ByteView request, std::chrono::milliseconds timeo
     const auto id = ++state_->last_id;
     state_->waiting.emplace(id, &waiter);
     guard.unlock();
-    if (!line->write(id, Kind::request, request)) state_->lose(line);
+    if (!line->write(id, Kind::request, request, current_request())) state_->lose(line);
     guard.lock();
     if (!waiter.ready.wait_for(guard, timeout, [&] { return waiter.done; })) {
         state_->waiting.erase(id);
@@ -285,6 +290,7 @@ void Server::serve(Descriptor socket, std::string role) {
         while (auto frame = read_frame(connection->line.socket.get(), state_->limit)) {
             if (frame->kind != Kind::request) break;
             if (++connection->outstanding > outstanding_limit) break;
+            const RequestScope scope{frame->request ? *frame->request : new_request_id()};
             state_->handler(role, frame->body, Responder{connection, frame->id});
             wipe(frame->body);
             wipe_stack();

@@ -1,5 +1,6 @@
-// Frames over a socket pair between two daemons: length (4 bytes, big endian) | id (8) | kind (1) | body. One request,
-// one answer, matched by id, in any order. Peers are known by construction: nothing here listens [SAM-22].
+// Frames over a socket pair between two daemons: length of the body (4 bytes, big endian) | id (8) | kind (1) | request id
+// (16) | body. One request, one answer, matched by id, in any order. The request id is the one that the asking thread works
+// on [AUD-02]; zeros when it works on none, and in answers. Peers are known by construction: nothing here listens [SAM-22].
 #pragma once
 
 #include <chrono>
@@ -66,8 +67,8 @@ private:
     std::uint64_t id_;
 };
 
-// The answering side. Each connection has a reader thread that calls the handler; the handler may answer there or
-// keep the Responder and answer later.
+// The answering side. Each connection has a reader thread that calls the handler, in the scope of the request id that came
+// with the request, or of a new one; the handler may answer there or keep the Responder and answer later.
 class Server {
 public:
     using Handler = std::function<void(const std::string& role, ByteView request, Responder)>;

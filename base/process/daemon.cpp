@@ -109,7 +109,8 @@ int run(std::string_view name, int argc, char** argv,
 
     const auto fail = [](const Error& error) {
         note(Level::alarm, "start-failed", {{"reason", describe(error)}});
-        return 1;
+        // What is away may be there the next time; what is wrong stays wrong, and a wrong PIN tried again locks its token.
+        return error.code == Errc::configuration ? stay_down : 1;
     };
     const auto deployment = deployment_in(argc, argv);
     if (!deployment) return fail(deployment.error());

@@ -26,7 +26,8 @@ public:
 };
 
 // Runs until SIGTERM, SIGINT or the end of the supervisor. `start` gets the deployment's directory (--deployment DIR) and
-// builds the daemon; its error ends the process with exit code 1 and one line of diagnostics. Exit code 0 for a clean stop.
+// builds the daemon; its error ends the process with one line of diagnostics and exit code 1, or stay_down for
+// Errc::configuration. Exit code 0 for a clean stop.
 int run(std::string_view name, int argc, char** argv,
         const std::function<Result<std::unique_ptr<Daemon>>(const std::filesystem::path&)>& start);
 

@@ -1,6 +1,6 @@
 #include "ca/issuing/ca_token.hpp"
 
-#include "hsm/provider.hpp"
+#include "hsm/provider/provider.hpp"
 
 namespace qscd::ca {
 namespace {

@@ -5,8 +5,8 @@
 #include "ca/issuing/certificate_parts.hpp"
 #include "ca/issuing/publisher.hpp"
 #include "ca/issuing/requests.hpp"
-#include "hsm/provider.hpp"
-#include "policy/deployment.hpp"
+#include "hsm/deployed/deployed_modules.hpp"
+#include "hsm/provider/provider.hpp"
 #include "protocol/channel.hpp"
 #include "protocol/sam.pb.h"
 
@@ -47,11 +47,9 @@ public:
         QSCD_TRY(auto hierarchy, load_hierarchy(deployment));
         QSCD_TRY(const auto database, deployment.database("cad"));
         QSCD_TRY(auto certificates, Register::open(database));
-        QSCD_TRY(auto module, hsm::Module::load({.library = deployment.library,
-                                                 .environment = deployment.module_environment("cad"),
-                                                 .durable_folder = deployment.durable_folder("cad")}));
-        QSCD_TRY(auto pin, deployment.token_pin(policy::ca_token));
-        QSCD_TRY(auto token, hsm::Token::open(std::move(module), policy::ca_token, std::move(pin), sessions));
+        hsm::DeployedModules loaded{deployment, "cad"};
+        QSCD_TRY(const auto own, loaded.of());
+        QSCD_TRY(auto token, loaded.open(own, policy::ca_token, sessions, {hsm::Use::service}));
         return std::unique_ptr<process::Daemon>{new Cad{std::move(policy), std::move(modules), std::move(trusted),
                                                         std::move(hierarchy), std::move(certificates), std::move(token),
                                                         deployment.pki(policy::root_crl)}};

@@ -91,7 +91,7 @@ Result<const policy::Profile*> Issuing::decide(const Grant& grant, const KeyProo
     QSCD_TRY(check_attributes(*proof));
     if (policy::needs_qscd(profile->type())) {
         const auto& issuer = parts_.hierarchy.issuing(authority_for(true));
-        QSCD_TRY(check_counts_as_qscd(*proof, parts_.modules, parts_.clock.now(), says_test(issuer)));
+        QSCD_TRY(check_counts_as_qscd(*proof, parts_.modules, parts_.clock.now(), hsm::says_test(issuer)));
     }
     return profile;
 }

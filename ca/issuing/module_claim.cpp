@@ -91,13 +91,4 @@ Result<void> check_counts_as_qscd(const protocol::KeyProof& proof, const policy:
     return success();
 }
 
-bool says_test(const X509& authority) {
-    const auto* name = X509_get_subject_name(&authority);
-    const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-    if (at < 0) return false;
-    const auto* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-    const auto* bytes = ASN1_STRING_get0_data(text);
-    return text_of({bytes, static_cast<std::size_t>(ASN1_STRING_length(text))}).find("TEST") != std::string_view::npos;
-}
-
 }  // namespace qscd::ca

@@ -2,16 +2,14 @@
 // Thread rules: pure functions.
 #pragma once
 
-#include "policy/module_registry.hpp"
+#include "hsm/deployed/attested.hpp"
 #include "protocol/papers.hpp"
 
 namespace qscd::ca {
 
-// Names of what the SAM may attest beside the key's CKA_… attributes: what it found when it made the key. A registry
-// entry that is no trial needs all four; a trial entry compares those that are there.
-inline constexpr std::string_view attested_model = "module.model", attested_firmware = "module.firmware",
-                                  attested_configuration = "module.configuration",  // 64 hex digits
-    attested_sam_build = "sam.build";                                               // 64 hex digits
+// What the SAM attests beside the key's CKA_… attributes: what it found when it made the key. A registry entry that is no
+// trial needs all four; a trial entry compares those that are there.
+using hsm::attested_configuration, hsm::attested_firmware, hsm::attested_model, hsm::attested_sam_build;
 
 // CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE and CKA_LOCAL "true",
 // CKA_EXTRACTABLE, CKA_MODIFIABLE, CKA_DECRYPT, CKA_UNWRAP and CKA_DERIVE "false", each once. Errc::paper_refused names
@@ -25,8 +23,5 @@ Result<void> check_public_key(const protocol::KeyProof& proof);
 // Whether QcSSCD may be said of this key. Errc::access_denied otherwise.
 Result<void> check_counts_as_qscd(const protocol::KeyProof& proof, const policy::ModuleRegistry& registry,
                                   TimePoint now, bool issuer_says_test);
-
-// "TEST" stands in the subject's common name.
-bool says_test(const X509& authority);
 
 }  // namespace qscd::ca

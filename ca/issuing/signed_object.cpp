@@ -3,7 +3,7 @@
 #include <array>
 
 #include "base/der.hpp"
-#include "hsm/provider.hpp"
+#include "hsm/provider/provider.hpp"
 
 namespace qscd::ca {
 namespace {

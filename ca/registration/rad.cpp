@@ -3,7 +3,7 @@
 #include "base/process/daemon.hpp"
 #include "ca/registration/requests.hpp"
 #include "ca/registration/rule_key.hpp"
-#include "policy/deployment.hpp"
+#include "hsm/deployed/deployed_modules.hpp"
 #include "protocol/channel.hpp"
 
 namespace qscd::ca {
@@ -19,11 +19,9 @@ public:
         QSCD_TRY(approvers.add_folder(protocol::Issuer::registration_officer, deployment.pki(policy::officer_keys)));
         QSCD_TRY(const auto database, deployment.database("rad"));
         QSCD_TRY(auto store, RegistrationStore::open(database));
-        QSCD_TRY(auto module, hsm::Module::load({.library = deployment.library,
-                                                 .environment = deployment.module_environment("rad"),
-                                                 .durable_folder = deployment.durable_folder("rad")}));
-        QSCD_TRY(auto pin, deployment.token_pin(policy::ra_token));
-        QSCD_TRY(auto token, hsm::Token::open(std::move(module), policy::ra_token, std::move(pin), 1));
+        hsm::DeployedModules modules{deployment, "rad"};
+        QSCD_TRY(const auto own, modules.of());
+        QSCD_TRY(auto token, modules.open(own, policy::ra_token, 1, {hsm::Use::service}));
         return std::unique_ptr<process::Daemon>{new Rad{std::move(policy), std::move(approvers), std::move(store),
                                                         std::move(token), rule_key,
                                                         std::chrono::days{deployment.registration_days}}};

@@ -152,6 +152,7 @@ void Verifier::parts_of(const pb::LogRecord& record) {
         wrong("lacks its type, its actor or its time");
     if (!record.credential().empty() && record.credential().size() != id_size)
         wrong("names a credential of odd length");
+    if (!record.request_id().empty() && record.request_id().size() != id_size) wrong("names a request of odd length");
     if (record.has_closing() != (record.type() == closing_type)) wrong("is a closing record in part");
     if (record.has_start() != (record.type() == started_type)) wrong("is the start of an epoch in part");
     if (record.result().empty() && !record.has_closing()) wrong("has no result");

@@ -18,7 +18,7 @@ constexpr unsigned page = 500;
 void print(const Options& options, const pb::LogRecord& record) {
     boost::json::object fields;
     for (const auto& field : record.fields()) fields[field.name()] = field.value();
-    const auto credential = to_hex(view_of(record.credential()));
+    const auto credential = to_hex(view_of(record.credential())), request = to_hex(view_of(record.request_id()));
     if (options.json) {
         std::cout << boost::json::serialize(boost::json::object{{"seq", record.seq()},
                                                                 {"time", iso8601(from_unix(record.time()))},
@@ -26,6 +26,7 @@ void print(const Options& options, const pb::LogRecord& record) {
                                                                 {"actor", record.actor()},
                                                                 {"credential", credential},
                                                                 {"result", record.result()},
+                                                                {"request_id", request},
                                                                 {"fields", fields}})
                   << "\n";
         return;
@@ -33,6 +34,7 @@ void print(const Options& options, const pb::LogRecord& record) {
     std::cout << record.seq() << "  " << iso8601(from_unix(record.time())) << "  " << record.type() << "  "
               << record.actor() << "  " << (credential.empty() ? "-" : credential) << "  " << record.result();
     for (const auto& field : record.fields()) std::cout << "  " << field.name() << "=" << field.value();
+    if (!request.empty()) std::cout << "  request_id=" << request;
     std::cout << "\n";
 }
 
@@ -61,7 +63,9 @@ Result<void> list_records(const Options& options, const AuditList& wanted) {
         for (const auto& bytes : some.records()) {
             QSCD_TRY(auto record, protocol::decode<pb::LogRecord>(view_of(bytes)));
             const bool shown = (wanted.closings || !record.has_closing()) &&
-                               (wanted.credential.empty() || to_hex(view_of(record.credential())) == wanted.credential);
+                               (wanted.credential.empty() ||
+                                to_hex(view_of(record.credential())) == wanted.credential) &&
+                               (wanted.request.empty() || to_hex(view_of(record.request_id())) == wanted.request);
             if (shown) print(options, record);
         }
         from += static_cast<std::uint64_t>(some.records_size());

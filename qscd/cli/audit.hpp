@@ -12,6 +12,7 @@ struct AuditList {
     std::uint64_t from = 0;
     std::string credential;  // hex; empty: all
     bool closings = false;   // closing records too
+    std::string request;     // hex; empty: all
 };
 Result<void> list_records(const Options& options, const AuditList& wanted);
 

@@ -7,10 +7,12 @@
 
 #include "base/diagnostics.hpp"
 #include "base/process/daemon.hpp"
+#include "base/request_id.hpp"
 #include "policy/policy.hpp"
 #include "protocol/channel.hpp"
 #include "protocol/sam.pb.h"
 #include "qscd/cli/audit.hpp"
+#include "qscd/cli/ceremony.hpp"
 #include "qscd/cli/hsm.hpp"
 #include "qscd/cli/init.hpp"
 #include "qscd/cli/portals.hpp"
@@ -30,6 +32,7 @@ using Action = std::function<Result<void>(const Options&)>;
 std::filesystem::path own_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
 
 Result<void> up(const Options& options, bool test_binaries, bool at_once, bool verbose) {
+    const RequestScope none{std::nullopt};  // what the daemons do while it runs is not this command's doing
     QSCD_TRY(auto deployment, policy::Deployment::load(options.deployment));
     supervisor::Options how;
     how.test_binaries = test_binaries;
@@ -60,6 +63,17 @@ Result<void> status(const Options& options) {
         if (samd) {
             state["samd_missing"] = boost::json::value_from(missing);
             state["samd_says"] = samd.value().detail();
+            boost::json::array shards;
+            for (const auto& each : samd.value().shards())
+                shards.push_back(boost::json::object{{"number", each.number()},
+                                                     {"token", each.token()},
+                                                     {"module", each.module()},
+                                                     {"usable", each.usable()},
+                                                     {"detail", each.detail()},
+                                                     {"accepts_new", each.accepts_new()},
+                                                     {"keys", each.keys()},
+                                                     {"limit", each.limit()}});
+            state["shards"] = std::move(shards);
         }
         std::cout << boost::json::serialize(state) << std::endl;
         return success();
@@ -72,6 +86,11 @@ Result<void> status(const Options& options) {
     else if (missing.empty()) std::cout << "samd confined\n";
     else std::cout << "samd misses: " << boost::algorithm::join(missing, ", ") << "\n";
     if (samd && !samd.value().detail().empty()) std::cout << "samd serves nothing: " << samd.value().detail() << "\n";
+    if (samd)
+        for (const auto& each : samd.value().shards())
+            std::cout << "shard " << each.number() << "  " << each.token() << "  " << each.keys() << " of "
+                      << each.limit() << " keys" << (each.accepts_new() ? "" : ", takes no new ones")
+                      << (each.usable() ? "" : "  NOT USABLE: " + each.detail()) << "\n";
     for (const auto& daemon : daemons) {
         QSCD_TRY(auto name, daemon.string("name", 100));
         QSCD_TRY(auto what, daemon.string("state", 100));
@@ -109,7 +128,9 @@ struct CommandLine {
     SignSettings signing;
     VerifySettings verification;
     std::filesystem::path policy_file;
-    std::string probed_token;
+    ProbeSettings probed;
+    std::string listed_token;
+    CeremonySettings ceremony;
 
     CLI::App* command(CLI::App& parent, const char* name, const char* help, const char* example, Action what) {
         auto* sub = parent.add_subcommand(name, help);
@@ -128,8 +149,8 @@ struct CommandLine {
         auto* setup = command(app, "init", "set up a deployment on this machine",
                               "qscd --deployment /var/lib/qscd init --policy policy.toml --modules hsm-config/modules",
                               [this](const Options& o) { return init(o, init_settings); });
-        setup->add_option("--policy", init_settings.policy, "policy file to start from")->required();
-        setup->add_option("--modules", init_settings.modules, "folder of the module registry")->required();
+        setup->add_option("--policy", init_settings.policy, "policy file to start from");
+        setup->add_option("--modules", init_settings.modules, "folder of the module registry");
         setup->add_option("--module", init_settings.module, "registry entry of the module to use");
         setup->add_option("--library", init_settings.library, "the module's library, when not where the entry says");
         setup->add_option("--name", init_settings.name, "the service's name, for `info`");
@@ -144,7 +165,11 @@ struct CommandLine {
         setup->add_option("--store-prefix", init_settings.store_prefix,
                           "how the names of the daemons' roles and schemas begin");
         setup->add_option("--api-port", init_settings.api_port, "HTTPS port; 0: a free one at each start");
+        setup->add_option("--shards", init_settings.shards, "tokens for signers' keys")->check(CLI::Range(1, 64));
         setup->add_option("--status-port", init_settings.status_port, "HTTP port of CRLs and CA certificates");
+
+        setup->add_flag("--after-ceremonies", init_settings.after_ceremonies,
+                        "the keys were made in ceremonies: keep them, and the policy that they were made under");
 
         auto* run = command(app, "up", "run the deployment until SIGTERM or Ctrl-C",
                             "qscd --deployment /var/lib/qscd up",
@@ -193,6 +218,11 @@ struct CommandLine {
 
         auto* credentials = app.add_subcommand("credential", "credentials of signers");
         credentials->require_subcommand(1);
+        auto* destroy = command(*credentials, "destroy", "destroy its key: there is no way back",
+                                "qscd credential destroy 0123… --reason 'certificate revoked'",
+                                [this](const Options& o) { return destroy_credential(o, credential, reason); });
+        destroy->add_option("credential", credential)->required();
+        destroy->add_option("--reason", reason, "for the record")->required();
         for (const bool disabled : {true, false}) {
             auto* sub = command(
                 *credentials, disabled ? "disable" : "enable", disabled ? "let it sign no more" : "let it sign again",
@@ -223,6 +253,7 @@ struct CommandLine {
                              [this](const Options& o) { return list_records(o, audit); });
         list->add_option("--from", audit.from, "first sequence number");
         list->add_option("--credential", audit.credential, "records of one credential");
+        list->add_option("--request", audit.request, "records that one request caused: an answer's X-Request-Id");
         list->add_flag("--closings", audit.closings, "closing records too");
         command(*audits, "export", "write the log for qscd-audit-verify", "qscd audit export log.export",
                 [this](const Options& o) { return export_log(o, audit_file); })
@@ -246,9 +277,23 @@ struct CommandLine {
 
         auto* modules = app.add_subcommand("hsm", "modules and tokens");
         modules->require_subcommand(1);
-        command(*modules, "probe", "what the tokens can do, tried out; changes nothing", "qscd hsm probe",
-                [this](const Options& o) { return probe_tokens(o, probed_token); })
-            ->add_option("token", probed_token, "default: all of the deployment");
+        auto* probe = command(*modules, "probe", "what a module or the deployment's tokens can do, tried out",
+                              "qscd hsm probe /usr/lib/vendor/libpkcs11.so --token signers",
+                              [this](const Options& o) { return probe_modules(o, probed); });
+        probe->add_option("module", probed.module,
+                          "path of a PKCS#11 library, or an entry of the module registry; default: the deployment's");
+        probe->add_option("--token", probed.token, "its label; default: the only one, or all of the deployment");
+        probe->add_option("--modules", probed.modules, "folder of the module registry, when not the deployment's");
+        probe->add_option("--pin-file", probed.pin_file, "file with the token's user PIN");
+        probe->add_option("--pin-fd", probed.pin_descriptor, "descriptor to read the token's user PIN from");
+        probe->add_option("--reserved", probed.reserved, "string for C_Initialize, where the module wants one");
+        probe->add_option("--environment", probed.environment, "NAME=VALUE for the module; repeat for more");
+        probe->add_flag("--quick", probed.quick, "as a daemon does it at its start: without RSA keys");
+        command(*modules, "keys", "what the deployment's tokens hold, with orphans", "qscd hsm keys --token qscd-sam",
+                [this](const Options& o) { return list_keys(o, listed_token); })
+            ->add_option("--token", listed_token, "its label; default: all");
+
+        add_ceremony_steps();
 
         auto* policies = app.add_subcommand("policy", "policy files");
         policies->require_subcommand(1);
@@ -282,6 +327,61 @@ struct CommandLine {
         verifies->add_option("signature", verification.signature, "default: FILE.p7s");
         verifies->add_option("--trust-root", verification.trust_root)->required();
     }
+
+    // Called by the scripts in hsm-config/ceremony/, which see to people, witnesses and the record.
+    void add_ceremony_steps() {
+        auto* steps = app.add_subcommand("ceremony", "the steps of init one by one, for the scripts of key ceremonies");
+        steps->require_subcommand(1);
+        struct Step {
+            const char *name, *help, *example;
+            Result<void> (*action)(const Options&, const CeremonySettings&);
+            const char* what;  // null: it is about the whole deployment
+            bool so_pin, pin;
+        };
+        static constexpr std::array table{
+            Step{"folder", "make the folders, copy policy and module entry",
+                 "qscd ceremony folder --policy policy.toml --modules hsm-config/modules", ceremony_folder, nullptr,
+                 false, false},
+            Step{"tokens", "initialise a daemon's tokens", "qscd ceremony tokens samd --so-pin-fd 3", ceremony_tokens,
+                 "samd, rad, cad or root", true, true},
+            Step{"keys", "make the keys of one purpose", "qscd ceremony keys sam", ceremony_keys,
+                 "sam, rule, issuing or root", false, true},
+            Step{"certificates", "make the CAs' certificates",
+                 "qscd ceremony certificates --country AT --organisation 'qscd TEST' --pin-fd 3", ceremony_certificates,
+                 nullptr, false, true},
+            Step{"show", "what a token holds, read back", "qscd ceremony show qscd-sam", ceremony_show, "the token",
+                 false, true},
+            Step{"clear", "destroy all that a token holds", "qscd ceremony clear qscd-ra", ceremony_clear, "the token",
+                 false, true},
+            Step{"remove-tokens", "remove a daemon's tokens, which hold no keys", "qscd ceremony remove-tokens rad",
+                 ceremony_remove_tokens, "samd, rad, cad or root", false, false},
+            Step{"attest", "sign a record with the SAM's attestation key",
+                 "qscd ceremony attest --record record.json --signature record.json.sam.sig", ceremony_attest, nullptr,
+                 false, false},
+        };
+        for (const auto& step : table) {
+            auto* sub = command(*steps, step.name, step.help, step.example,
+                                [this, act = step.action](const Options& o) { return act(o, ceremony); });
+            if (step.what != nullptr) sub->add_option("what", ceremony.what, step.what)->required();
+            sub->add_option("--library", ceremony.library, "the module's library, when not where the entry says");
+            if (step.so_pin)
+                sub->add_option("--so-pin-fd", ceremony.so_pin_descriptor, "descriptor to read the SO PIN from");
+            if (step.pin) sub->add_option("--pin-fd", ceremony.pin_descriptor, "descriptor to read the user PIN from");
+        }
+        auto* folder = steps->get_subcommand("folder");
+        folder->add_option("--policy", ceremony.policy, "policy file to start from")->required();
+        folder->add_option("--modules", ceremony.modules, "folder of the module registry")->required();
+        folder->add_option("--module", ceremony.module, "registry entry of the module to use");
+        auto* certificates = steps->get_subcommand("certificates");
+        certificates->add_option("--country", ceremony.country, "country of the CAs")->required();
+        certificates
+            ->add_option("--organisation", ceremony.organisation,
+                         "organisation of the CAs; with TEST in it under trial")
+            ->required();
+        auto* attest = steps->get_subcommand("attest");
+        attest->add_option("--record", ceremony.record, "file to sign")->required();
+        attest->add_option("--signature", ceremony.signature, "file to write")->required();
+    }
 };
 
 }  // namespace
@@ -297,6 +397,7 @@ int main(int argc, char** argv) {
         return line.app.exit(error) == 0 ? 0 : static_cast<int>(cli::ExitCode::usage);
     }
     process::harden();
+    const RequestScope command{new_request_id()};  // all that it asks of the daemons is one request [AUD-02]
     const auto result = line.action(line.options);
     return result ? 0 : cli::fail(line.options, result.error());
 }

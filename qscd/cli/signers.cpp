@@ -174,6 +174,18 @@ Result<void> activate(const Options& options, const Activate& wanted) {
     return success();
 }
 
+Result<void> destroy_credential(const Options& options, const std::string& credential, const std::string& reason) {
+    QSCD_TRY(auto local, Local::open(options));
+    QSCD_TRY(auto id, id_in<CredentialId>(credential, "credentialID"));
+    pb::SamRequest request;
+    request.mutable_destroy()->set_credential(id);
+    request.mutable_destroy()->set_reason(reason);
+    QSCD_TRY(local.ask<pb::Done>("samd", request));
+    answer(options, "the key of credential " + credential + " is destroyed",
+           {{"credential", credential}, {"state", "destroyed"}});
+    return success();
+}
+
 Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled,
                                    const std::string& reason) {
     QSCD_TRY(auto local, Local::open(options));

@@ -31,6 +31,10 @@ struct Activate {
 // PIN and code, key, KeyProof, certificate, activation. Answers the credential and, once, the app's secret.
 Result<void> activate(const Options& options, const Activate& wanted);
 
+// Its key is destroyed in its token. Errc::token_away: the credential signs no more, and its key goes when the token is
+// back.
+Result<void> destroy_credential(const Options& options, const std::string& credential, const std::string& reason);
+
 Result<void> set_credential_status(const Options& options, const std::string& credential, bool disabled,
                                    const std::string& reason);
 

@@ -4,6 +4,7 @@
 
 #include "base/crash_point.hpp"
 #include "base/diagnostics.hpp"
+#include "base/request_id.hpp"
 #include "qscd/gateway/csc/error_catalogue.hpp"
 #include "qscd/gateway/csc/routes.hpp"
 
@@ -11,7 +12,8 @@ namespace qscd::gateway {
 namespace {
 
 constexpr std::string_view scheme = "bearer";
-constexpr std::size_t longest_logged_path = 64;
+constexpr std::size_t longest_logged_path = 64, longest_portal_request = 64;
+constexpr std::string_view request_header = "X-Request-Id", request_header_in = "x-request-id";
 
 // Finished: the answer and the name of what went wrong.
 struct Outcome {
@@ -121,12 +123,30 @@ std::string logged(const std::string& path) {
     return path.substr(0, longest_logged_path);
 }
 
+// What the portal calls its request, for the line in the log alone: whoever sends it may send anything, twice as well. Empty
+// when it is none.
+std::string portals_name(const net::Request& request) {
+    const auto name = request.header(request_header_in);
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view{"-._"}.find(c) != std::string_view::npos;
+    };
+    if (!name || name->size() > longest_portal_request || !std::ranges::all_of(*name, good)) return {};
+    return std::string{*name};
+}
+
+void name_request(net::Response& response, const RequestId& id) {
+    response.headers.emplace_back(request_header, id.hex());
+}
+
 void never_store(net::Response& response) { response.headers.emplace_back("Cache-Control", "no-store"); }
 
 }  // namespace
 
 net::Response FrontDoor::answer(const net::Request& request) {
     const auto begin = std::chrono::steady_clock::now();
+    const auto id = new_request_id();
+    const RequestScope scope{id};
     Trace trace;
     Outcome outcome;
     try {
@@ -135,6 +155,7 @@ net::Response FrontDoor::answer(const net::Request& request) {
         outcome = refused({Errc::internal, bug.what()});
     }
     never_store(outcome.response);
+    name_request(outcome.response, id);
     const auto spent = std::chrono::steady_clock::now() - begin;
     note(outcome.response.status >= 500 ? Level::warning : Level::info, "request",
          {{"method", request.method},
@@ -142,6 +163,7 @@ net::Response FrontDoor::answer(const net::Request& request) {
           {"status", std::to_string(outcome.response.status)},
           {"error", outcome.error},
           {"client", trace.client},
+          {"portal_request", portals_name(request)},
           {"credential", trace.credential},
           {"hashes", std::to_string(trace.hashes)},
           {"ms", std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spent).count())},
@@ -151,9 +173,12 @@ net::Response FrontDoor::answer(const net::Request& request) {
 }
 
 net::Response FrontDoor::refuse(unsigned status) {
+    const auto id = new_request_id();
+    const RequestScope scope{id};
     note(status >= 500 ? Level::warning : Level::info, "request-refused", {{"status", std::to_string(status)}});
     auto response = http_refusal(status);
     never_store(response);
+    name_request(response, id);
     return response;
 }
 

@@ -32,6 +32,8 @@ Health::Report Health::asked() {
         tell(out.detail, "samd", describe(sam.error()));
     } else {
         out.missing.assign(sam.value().missing().begin(), sam.value().missing().end());
+        for (const auto& shard : sam.value().shards())
+            if (!shard.usable()) out.absent_shards.push_back(shard.number());
         if (!sam.value().store() || !sam.value().tokens()) {
             out.samd = class_of(sam.value().store() ? Errc::token_away : Errc::store_away);
             tell(out.detail, "samd", sam.value().detail());
@@ -69,12 +71,15 @@ net::Response Health::ready() {
     const auto now = report();
     boost::json::array missing;
     for (const auto& each : now.missing) missing.emplace_back(each);
+    boost::json::array absent_shards;
+    for (const auto number : now.absent_shards) absent_shards.emplace_back(number);
     return json(now.ready() ? 200 : 503, {{"status", now.ready() ? "ready" : "not ready"},
                                           {"policy", regime()},
                                           {"gatewayd", now.gatewayd},
                                           {"samd", now.samd},
                                           {"rad", now.rad},
-                                          {"missing", std::move(missing)}});
+                                          {"missing", std::move(missing)},
+                                          {"absent_shards", std::move(absent_shards)}});
 }
 
 }  // namespace qscd::gateway

@@ -18,8 +18,9 @@ public:
 
     // "ready", or the name of an Errc such as "token_away".
     struct Report {
-        std::string gatewayd, samd, rad, detail;  // detail stays on the host
-        std::vector<std::string> missing;         // of samd's confinement: its own words [SAM-20]
+        std::string gatewayd, samd, rad, detail;   // detail stays on the host
+        std::vector<std::string> missing;          // of samd's confinement: its own words [SAM-20]
+        std::vector<unsigned> absent_shards = {};  // by number: their credentials alone are answered with 503 [QSCD-21]
         bool ready() const { return gatewayd == "ready" && samd == "ready" && rad == "ready"; }
     };
     Report report();

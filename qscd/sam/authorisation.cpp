@@ -61,16 +61,25 @@ Result<void> Authorisation::recall(Ledger& ledger) {
 }
 
 GivenForFactors Authorisation::given(Ledger& ledger) {
-    return {{sam_.clock.now(), ledger.next_seq()}, sam_.policy, sam_.process_key, random_, limits_, ledger.pin_key(),
+    return {{sam_.clock.now(), ledger.next_seq()},
+            sam_.policy,
+            sam_.process_key,
+            sam_.secrets.random(),
+            limits_,
+            ledger.pin_key(),
             from_unix(ledger.floors().app_steps())};
 }
 
 void Authorisation::open_challenge(Ledger& ledger, std::shared_ptr<ChallengeRequest> request,
                                    Reply<std::chrono::seconds> reply) {
+    if (const auto ready = sam_.secrets.ready(*sam_.core, ledger); !ready)
+        return refuse(sam_, ledger, request->client.text(), request->credential, "getChallenge", ready.error(),
+                      std::move(reply));
     drive(ledger, std::make_shared<Opening>(Opening{ChallengeFlow{std::move(request)}, std::move(reply)}), Begin{});
 }
 
 void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Opening>& opening, Stimulus stimulus) {
+    const RequestScope scope{opening->request};
     auto next = step(ledger, opening->flow, std::move(stimulus), given(ledger));
     if (const auto answer = answer_in(next)) return opening->reply(*answer);
     if (auto* message = std::get_if<SendCode>(&next)) {
@@ -85,6 +94,9 @@ void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Opening>& openin
 }
 
 void Authorisation::authorise(Ledger& ledger, std::shared_ptr<AuthoriseRequest> request, Reply<AuthorisedSad> reply) {
+    if (const auto ready = sam_.secrets.ready(*sam_.core, ledger); !ready)  // before a try is spent for nothing
+        return refuse(sam_, ledger, request->client.text(), request->credential, "authorize", ready.error(),
+                      std::move(reply));
     auto attempt = std::make_shared<Attempt>(Attempt{AuthorisationFlow{std::move(request)}, std::move(reply)});
     auto& strand = strands_[attempt->flow.request().credential];
     strand.push_back(attempt);
@@ -92,6 +104,7 @@ void Authorisation::authorise(Ledger& ledger, std::shared_ptr<AuthoriseRequest> 
 }
 
 void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Attempt>& attempt, Stimulus stimulus) {
+    const RequestScope scope{attempt->request};  // not that of whoever held the strand before
     auto next = step(ledger, attempt->flow, std::move(stimulus), given(ledger));
     if (const auto answer = answer_in(next)) {
         attempt->reply(*answer);
@@ -101,8 +114,11 @@ void Authorisation::drive(Ledger& ledger, const std::shared_ptr<Attempt>& attemp
         else drive(ledger, std::shared_ptr{strand->second.front()}, Begin{});
         return;
     }
-    if (const auto* pin = std::get_if<EvaluatePin>(&next))
-        return drive(ledger, attempt, evaluated(ledger.custody(), *pin));
+    if (const auto* pin = std::get_if<EvaluatePin>(&next)) {
+        // What follows draws the SAD token. Sources that died meanwhile are as a module that does not answer.
+        const auto ready = sam_.secrets.ready(*sam_.core, ledger);
+        return drive(ledger, attempt, ready ? evaluated(ledger.custody(), *pin) : PinEvaluated{ready.error()});
+    }
     sam_.core->after_commit(
         [this, attempt](Ledger& after, const Result<void>& committed) { drive(after, attempt, Committed{committed}); });
 }

@@ -5,7 +5,6 @@
 #include <deque>
 #include <map>
 
-#include "base/random.hpp"
 #include "qscd/sam/activation/authorisation_flow.hpp"
 #include "qscd/sam/activation/challenge_flow.hpp"
 #include "qscd/sam/sam.hpp"
@@ -27,17 +26,18 @@ private:
     struct Opening {
         ChallengeFlow flow;
         Reply<std::chrono::seconds> reply;
+        std::optional<RequestId> request = current_request();
     };
     struct Attempt {
         AuthorisationFlow flow;
         Reply<AuthorisedSad> reply;
+        std::optional<RequestId> request = current_request();
     };
     void drive(Ledger& ledger, const std::shared_ptr<Opening>& opening, Stimulus stimulus);
     void drive(Ledger& ledger, const std::shared_ptr<Attempt>& attempt, Stimulus stimulus);
     GivenForFactors given(Ledger& ledger);
 
     const Sam& sam_;
-    const Random random_ = fill_random;
     Limits limits_;
     bool recalled_ = false;
     // One attempt at a time for each credential; the others wait their turn.

@@ -1,6 +1,7 @@
 #include "qscd/sam/core.hpp"
 
 #include "base/diagnostics.hpp"
+#include "base/request_id.hpp"
 #include "base/stack.hpp"
 
 namespace qscd::sam {
@@ -36,7 +37,7 @@ void Core::post(Step step, Refusal refused) {
     {
         const std::lock_guard guard{lock_};
         if (!ended_) {
-            inbox_.push_back({std::move(step), std::move(refused)});
+            inbox_.push_back({std::move(step), std::move(refused), current_request()});
             arrived_.notify_one();
             return;
         }
@@ -45,7 +46,7 @@ void Core::post(Step step, Refusal refused) {
 }
 
 void Core::after_commit(std::function<void(Ledger&, const Result<void>&)> action) {
-    after_.push_back(std::move(action));
+    after_.push_back({std::move(action), current_request()});
 }
 
 Result<void> Core::condition() const {
@@ -66,11 +67,11 @@ void Core::take(Word word) {
 }
 
 void Core::unseal(Unseal unseal, std::function<void(const Result<void>&)> reply) {
-    take({false, std::move(unseal.reason), std::move(reply)});
+    take({false, std::move(unseal.reason), std::move(reply), current_request()});
 }
 
 void Core::rotate_keys(std::string reason, std::function<void(const Result<void>&)> reply) {
-    take({true, std::move(reason), std::move(reply)});
+    take({true, std::move(reason), std::move(reply), current_request()});
 }
 
 Result<void> Core::opened() { return ledger_ ? Result<void>{success()} : reopen({}); }
@@ -112,6 +113,7 @@ void Core::hear_words() {
             word = std::move(words_.front());
             words_.pop_front();
         }
+        const RequestScope scope{word.request};
         const auto closed = ledger_ ? Result<void>{success()} : condition();
         const bool is_sealed = !closed && closed.error().code == Errc::sealed;
         if (word.rotate) word.reply(ledger_ ? rotate(word.reason) : closed);
@@ -174,7 +176,10 @@ void Core::loop() {
         late.swap(inbox_);
         words.swap(words_);
     }
-    for (auto& each : late) each.refused(ended);
+    for (auto& each : late) {
+        const RequestScope scope{each.request};
+        each.refused(ended);
+    }
     for (const auto& each : words) each.reply(ended);
 }
 
@@ -221,10 +226,18 @@ void Core::run(std::deque<Waiting> steps) {
     auto ready = opened();
     if (lost_) ready = Error{Errc::store_away, "the store's state is not known any more"};
     for (auto& each : steps) {
+        const RequestScope scope{each.request};
         if (ready) each.step(*ledger_);
         else each.refused(ready.error());
     }
     if (ready) settle();
+}
+
+void Core::pay(const Result<void>& committed) {
+    for (auto& each : std::exchange(after_, {})) {
+        const RequestScope scope{each.request};
+        each.action(*ledger_, committed);
+    }
 }
 
 void Core::settle() {
@@ -232,10 +245,9 @@ void Core::settle() {
         const bool dirty = ledger_->dirty();
         const auto committed = dirty ? ledger_->commit() : Result<void>{success()};
         if (dirty && committed) last_head_ = std::chrono::steady_clock::now();
-        for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
+        pay(committed);
         if (!committed && ends_this_owner(committed.error())) {
-            while (!after_.empty())  // whoever still waits hears it, too
-                for (auto& action : std::exchange(after_, {})) action(*ledger_, committed);
+            while (!after_.empty()) pay(committed);  // whoever still waits hears it, too
             ledger_->discard();
             return lose(committed.error());
         }
@@ -244,7 +256,10 @@ void Core::settle() {
             const std::lock_guard guard{lock_};
             steps.swap(inbox_);
         }
-        for (auto& each : steps) each.step(*ledger_);
+        for (auto& each : steps) {
+            const RequestScope scope{each.request};
+            each.step(*ledger_);
+        }
     }
 }
 

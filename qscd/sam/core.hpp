@@ -43,6 +43,7 @@ public:
     void rotate_keys(std::string reason, std::function<void(const Result<void>&)> reply);
 
     // `refused` runs instead of `step` while the ledger cannot be opened, and after the end.
+    // The step and what it leaves for after_commit() work on the request that the caller works on.
     void post(Step step, Refusal refused);
     // Runs on the core's thread once the batch with this step's changes is durable; or with the reason why it is not.
     void after_commit(std::function<void(Ledger&, const Result<void>&)> action);
@@ -51,14 +52,21 @@ public:
     Result<void> condition() const;
 
 private:
+    using AfterCommit = std::function<void(Ledger&, const Result<void>&)>;
     struct Waiting {
         Step step;
         Refusal refused;
+        std::optional<RequestId> request;
+    };
+    struct Owed {
+        AfterCommit action;
+        std::optional<RequestId> request;
     };
     void loop();
     void serve();
     void run(std::deque<Waiting> steps);
     void settle();
+    void pay(const Result<void>& committed);
     Result<void> opened();
     Result<void> reopen(const Opening& opening);
     void hear_words();
@@ -71,7 +79,7 @@ private:
     Refusal fatal_;
     std::unique_ptr<Ledger> ledger_;
     std::chrono::steady_clock::time_point next_attempt_{}, last_head_{}, next_check_{}, next_reseal_{};
-    std::vector<std::function<void(Ledger&, const Result<void>&)>> after_;
+    std::vector<Owed> after_;
 
     mutable std::mutex lock_;
     std::condition_variable arrived_;
@@ -80,6 +88,7 @@ private:
         bool rotate;
         std::string reason;
         std::function<void(const Result<void>&)> reply;
+        std::optional<RequestId> request;
     };
     std::deque<Word> words_;
     void take(Word word);

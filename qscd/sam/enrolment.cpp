@@ -30,6 +30,8 @@ std::string state_name(Credential::State state) {
         case Credential::KEY: return "key";
         case Credential::ACTIVE: return "active";
         case Credential::DISABLED: return "disabled";
+        case Credential::DESTROYING: return "destroying";
+        case Credential::DESTROYED: return "destroyed";
         default: return "unknown";
     }
 }
@@ -53,10 +55,6 @@ Result<Credential> cell_of(Ledger& ledger, const EnrolmentId& enrolment) {
 CredentialId id_of(const Credential& cell) { return *CredentialId::from(view_of(cell.id())); }
 
 }  // namespace
-
-Enrolment::~Enrolment() {
-    for (auto& [id, maker] : makers_) maker.join();
-}
 
 Result<protocol::Grant> Enrolment::grant_of(const Credential& cell) const {
     return protocol::grant_in(view_of(paper_in(cell.grant()).body()));  // verified when it came, under our digest since
@@ -107,6 +105,7 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
     if (!known) return refused(known.error());
     auto holder = ledger.signer(granted.signer);
     if (!holder) return refused(holder.error());
+    if (const auto ready = sam_.secrets.ready(*sam_.core, ledger); !ready) return refused(ready.error());
     Credential cell;
     if (known.value()) {
         cell = std::move(*known.value());
@@ -123,7 +122,6 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         cell.set_grant(string_of(protocol::encode(paper)));
         cell.set_profile(granted.profile);
         cell.set_key_kind(static_cast<unsigned>(granted.key_kind));
-        cell.set_token(sam_.signer_token.label());
         cell.set_cka_id(string_of(random_fixed<CkaId>().bytes()));
         cell.set_phone_device(string_of(granted.phone_device.bytes()));
         if (granted.app_device) cell.set_app_device(string_of(granted.app_device->bytes()));
@@ -146,7 +144,7 @@ void Enrolment::begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentSta
         ledger.put(device);
     }
     // The code goes to the phone in the signed Grant only; asked again, a fresh one goes and the step begins anew.
-    const SecretBytes code{random_digits(code_digits)};
+    const auto code = digits_from(sam_.secrets.random(), code_digits);
     auto& expected = *cell.mutable_code();
     expected.set_process(sam_.process_key.process());
     expected.set_verifier(string_of(sam_.process_key.mac(granted.enrolment.bytes(), code)));
@@ -193,6 +191,7 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
     auto pin = authn::Pin::from(SecretBytes{request->pin.reveal()}, profile->pin().min_digits,
                                 profile->pin().max_digits);
     if (!pin) return refused(pin.error(), id);
+    if (const auto ready = sam_.secrets.ready(*sam_.core, ledger); !ready) return refused(ready.error(), id);
 
     auto& code = *cell.mutable_code();
     const bool live = code.process() == sam_.process_key.process() && now < from_unix(code.expires_at()) &&
@@ -208,7 +207,7 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
         });
         return;
     }
-    const auto salt = random_fixed<authn::PinSalt>();
+    const auto salt = fixed_from<authn::PinSalt>(sam_.secrets.random());
     const auto pin_key = ledger.pin_key();
     const auto input = pin.value().verifier_input(pin_key.bytes(), id, salt, sam_.policy.version());
     const auto verifier = ledger.custody().pin_mac(pin_key, input);
@@ -230,7 +229,7 @@ void Enrolment::set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> requ
             return refused({Errc::internal, "the authenticator app's cell is not there"}, id);
         auto& app = *device.value();
         if (!app.confirmed()) {  // made here, shown once; again only while no code of it was ever accepted [AUTHN-22]
-            answer = {SecretBytes{ByteView{random_bytes(authn::totp_secret_size)}},
+            answer = {secret_from(sam_.secrets.random(), authn::totp_secret_size),
                       static_cast<unsigned>(profile->totp()->period.count()), profile->totp()->digits};
             const bool fresh = app.totp_secret().empty();
             app.set_totp_secret(string_of(answer.totp_secret.reveal()));
@@ -257,37 +256,56 @@ void Enrolment::create_key(Ledger& ledger, const EnrolmentId& enrolment, Reply<p
     const auto id = id_of(cell);
     if (!cell.key_proof().empty()) return answer_after_commit<pb::Paper>(sam_, paper_in(cell.key_proof()), reply);
     // Intended, and nobody makes it: the last attempt failed. What it may have left in the token goes first.
-    const bool again = cell.state() == Credential::KEY_INTENDED && !makers_.contains(id);
+    const bool again = cell.state() == Credential::KEY_INTENDED && !making_.contains(id);
     if (cell.state() != Credential::FACTORS && !again)
         return refuse(sam_, ledger, actor, id, "create-key", out_of_order(cell), reply);
+    const auto shard = again ? sam_.shards.of(cell) : place(cell);
+    if (!shard) return refuse(sam_, ledger, actor, id, "create-key", shard.error(), reply);
+    const auto& settings = shard.value()->settings();
+    cell.set_shard(settings.number);
+    cell.set_token(settings.token);
     cell.set_state(Credential::KEY_INTENDED);
     ledger.put(cell);
     const auto cka_id = *CkaId::from(view_of(cell.cka_id()));
-    Fields fields{{"cka_id", cka_id.hex()}, {"token", cell.token()}};
+    Fields fields{{"cka_id", cka_id.hex()}, {"token", cell.token()}, {"shard", std::to_string(cell.shard())}};
     if (const auto last = ledger.open_intent(id, true)) fields.emplace_back("intent", std::to_string(*last));
     ledger.record({Event::key_intended, actor, id, "ok", std::move(fields)});
     const auto kind = static_cast<KeyKind>(cell.key_kind());
-    sam_.core->after_commit([this, id, cka_id, kind, again, reply](Ledger&, const Result<void>& committed) {
+    sam_.core->after_commit([this, id, cka_id, kind, again, reply, where = shard.value()](
+                                Ledger&, const Result<void>& committed) {
         if (!committed) return reply(committed.error());
-        if (makers_.contains(id)) return reply(Error{Errc::out_of_order, "the key is being made"});
-        makers_.emplace(id, [this, id, cka_id, kind, again, reply] {  // generating RSA takes up to seconds
-            auto& token = sam_.signer_token;
-            const auto clean = again ? token.destroy(cka_id) : success();
+        if (!making_.insert(id).second) return reply(Error{Errc::out_of_order, "the key is being made"});
+        const auto make = [this, id, cka_id, kind, again, reply, where,
+                           request = current_request()](hsm::Token& token) {
+            const RequestScope scope{request};
+            const auto usable = where->usable();
+            const auto clean = usable && again ? token.destroy(cka_id) : usable;
             crash_point("samd.key.before-generate");
             auto key = std::make_shared<Result<hsm::GeneratedKey>>(clean ? token.generate(kind, cka_id, cka_id.hex())
                                                                          : Result<hsm::GeneratedKey>{clean.error()});
             crash_point("samd.key.after-generate");
+            if (*key) {
+                where->settings().attest(key->value());
+                where->one_more();
+            } else {
+                where->saw(key->error());
+            }
             sam_.core->post([this, id, key, reply](Ledger& after) { record_key(after, id, std::move(*key), reply); },
                             [reply](const Error& error) { reply(error); });
-        });
+        };
+        where->make(make, [reply] { reply(Error{Errc::service_away, "the SAM stops"}); });
     });
+}
+
+Result<Shard*> Enrolment::place(const Credential& cell) {
+    const auto* profile = sam_.policy.find(cell.profile());
+    if (profile == nullptr) return Error{Errc::internal, "the policy has no profile " + cell.profile()};
+    return sam_.shards.place({cell.profile(), has(policy::row_of(profile->type()).qc, policy::Qc::sscd)});
 }
 
 void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key,
                            const Reply<pb::Paper>& reply) {
-    const auto maker = makers_.find(id);  // its last act was to post this step
-    maker->second.join();
-    makers_.erase(maker);
+    making_.erase(id);
     auto found = ledger.credential(id);
     if (!found || !found.value()) return reply(Error{Errc::internal, "the cell is not there any more"});
     auto& cell = *found.value();
@@ -302,6 +320,8 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
     }
     const auto grant = grant_of(cell);
     if (!grant) return back(grant.error());
+    const auto shard = sam_.shards.of(cell);
+    if (!shard) return back(shard.error());
     cell.set_public_key(string_of(key.value().public_key));
     for (const auto& [name, value] : key.value().attributes) {
         auto& attribute = *cell.add_attributes();
@@ -309,15 +329,17 @@ void Enrolment::record_key(Ledger& ledger, const CredentialId& id, Result<hsm::G
         attribute.set_value(value);
     }
     const auto enrolment = *EnrolmentId::from(view_of(cell.enrolment()));
-    auto proof = ledger.custody().attest(protocol::to_paper(
-        protocol::KeyProof{*Sha256Digest::from(view_of(cell.grant_digest())), enrolment, id,
-                           static_cast<KeyKind>(cell.key_kind()), key.value().public_key, sam_.module_entry,
-                           key.value().attributes, *Sha256Digest::from(view_of(cell.acceptance())), sam_.clock.now()}));
+    auto proof = ledger.custody().attest(protocol::to_paper(protocol::KeyProof{
+        *Sha256Digest::from(view_of(cell.grant_digest())), enrolment, id, static_cast<KeyKind>(cell.key_kind()),
+        key.value().public_key, shard.value()->settings().module, key.value().attributes,
+        *Sha256Digest::from(view_of(cell.acceptance())), sam_.clock.now()}));
     if (!proof) return back(proof.error());
     cell.set_key_proof(string_of(protocol::encode(proof.value())));
     cell.set_state(Credential::KEY);
     ledger.put(cell);
-    Fields fields{{"public_key", sha256(key.value().public_key).hex()}, {"cka_id", key.value().key->id().hex()}};
+    Fields fields{{"public_key", sha256(key.value().public_key).hex()},
+                  {"cka_id", key.value().key->id().hex()},
+                  {"shard", std::to_string(cell.shard())}};
     if (const auto intent = ledger.open_intent(id, true)) fields.emplace_back("intent", std::to_string(*intent));
     ledger.record({Event::key_created, "samd", id, "ok", std::move(fields)});
     answer_after_commit<pb::Paper>(sam_, std::move(proof.value()), reply);
@@ -370,7 +392,12 @@ Result<void> Enrolment::sweep(Ledger& ledger) {
         QSCD_TRY(auto cell, ledger.credential(id));
         if (!cell || cell->state() != Credential::KEY_INTENDED) continue;
         const auto cka_id = *CkaId::from(view_of(cell->cka_id()));
-        QSCD_TRY(sam_.signer_token.destroy(cka_id));
+        // Of a shard that is away or not configured: it waits, and the next attempt to make the key begins with it.
+        auto* shard = sam_.shards.find(*cell);
+        if (shard == nullptr || !shard->usable()) continue;
+        const auto gone = shard->token().destroy(cka_id);
+        if (!gone && gone.error().code == Errc::token_away) continue;
+        QSCD_TRY(gone);
         cell->set_state(Credential::FACTORS);
         cell->set_cka_id(string_of(random_fixed<CkaId>().bytes()));
         ledger.put(*cell);

@@ -1,11 +1,9 @@
 // The SAM's side of enrolment: Grant → code to the phone in the Grant → PIN and code → key in the slot → KeyProof →
 // certificate → active. Each step is idempotent by enrolment. [design 5] [QSCD-08] [QSCD-11] [AUTHN-05] [AUTHN-06]
-// Thread rules: called inside a step of the core; keys are made on a thread of their own.
+// Thread rules: called inside a step of the core; keys are made on their shard's own thread.
 #pragma once
 
-#include <map>
 #include <set>
-#include <thread>
 
 #include "qscd/sam/sam.hpp"
 
@@ -33,7 +31,6 @@ struct CertificateRequest {
 class Enrolment {
 public:
     explicit Enrolment(const Sam& sam) : sam_(sam) {}
-    ~Enrolment();
 
     void begin(Ledger& ledger, const pb::Paper& paper, Reply<EnrolmentStatus> reply);
     void set_factors(Ledger& ledger, std::shared_ptr<FactorsRequest> request, Reply<FactorsAnswer> reply);
@@ -46,11 +43,12 @@ public:
 private:
     void record_key(Ledger& ledger, const CredentialId& id, Result<hsm::GeneratedKey> key,
                     const Reply<pb::Paper>& reply);
+    Result<Shard*> place(const cell::Credential& cell);
     Result<protocol::Grant> grant_of(const cell::Credential& cell) const;
 
     const Sam& sam_;
-    std::map<CredentialId, std::thread> makers_;  // one for each key under way
-    std::set<Sha256Digest> made_;                 // public keys that this process saw made
+    std::set<CredentialId> making_;  // whose keys are under way
+    std::set<Sha256Digest> made_;    // public keys that this process saw made
 };
 
 }  // namespace qscd::sam

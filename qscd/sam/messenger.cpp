@@ -20,7 +20,7 @@ Messenger::~Messenger() {
 void Messenger::send_sms(std::string phone, SecretBytes text, std::function<void(const Result<void>&)> done) {
     {
         const std::lock_guard guard{lock_};
-        messages_.push_back({std::move(phone), std::move(text), std::move(done)});
+        messages_.push_back({std::move(phone), std::move(text), std::move(done), current_request()});
     }
     arrived_.notify_one();
 }
@@ -33,6 +33,7 @@ void Messenger::serve() {
         auto message = std::move(messages_.front());
         messages_.pop_front();
         guard.unlock();
+        const RequestScope scope{message.request};
         pb::NotifierRequest request;
         auto& notify = *request.mutable_notify();
         notify.set_channel(pb::Notify::SMS);

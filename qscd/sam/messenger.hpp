@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/request_id.hpp"
 #include "base/secret.hpp"
 #include "protocol/channel.hpp"
 
@@ -25,6 +26,7 @@ private:
         std::string phone;
         SecretBytes text;
         std::function<void(const Result<void>&)> done;
+        std::optional<RequestId> request;
     };
     void serve();
     protocol::Client& notifier_;

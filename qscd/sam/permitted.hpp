@@ -29,6 +29,7 @@ inline constexpr std::array rules{
     Rule{pb::SamRequest::kCreateKey, "bootstrap"},
     Rule{pb::SamRequest::kActivate, "bootstrap"},
     Rule{pb::SamRequest::kSetStatus, "bootstrap"},
+    Rule{pb::SamRequest::kDestroy, "bootstrap"},
     Rule{pb::SamRequest::kReadLog, "bootstrap"},
     Rule{pb::SamRequest::kReadHeads, "bootstrap"},
     Rule{pb::SamRequest::kUnseal, "bootstrap"},

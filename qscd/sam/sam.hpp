@@ -7,6 +7,8 @@
 #include "qscd/sam/certificate_fit.hpp"
 #include "qscd/sam/core.hpp"
 #include "qscd/sam/messenger.hpp"
+#include "qscd/sam/secrets.hpp"
+#include "qscd/sam/shards.hpp"
 
 namespace qscd::sam {
 
@@ -18,12 +20,12 @@ struct Sam {
     const policy::Policy& policy;
     const protocol::TrustedKeys& paper_keys;  // registration officers and rule key
     const IssuingCas& issuers;
-    hsm::Token& signer_token;
-    hsm::Token& own_token;  // the SAM's keys
-    std::string module_entry;
-    const ProcessKey& process_key;
+    Shards& shards;           // the signers' keys
+    hsm::Token& own_token;    // the SAM's keys
+    ProcessKey& process_key;  // made anew before the first request is served
     Messenger& messenger;
     const Clock& clock;
+    Secrets& secrets;
 };
 
 // Refuses, on the record, and answers once the record is durable. [AUD-01]

@@ -62,12 +62,28 @@ pb::CredentialDescription description_of(const cell::Credential& cell) {
     out.set_credential(cell.id());
     out.set_signer(cell.signer());
     out.set_status(cell.state() == cell::Credential::ACTIVE     ? pb::CredentialDescription::ACTIVE
-                   : cell.state() == cell::Credential::DISABLED ? pb::CredentialDescription::DISABLED
+                   : cell.state() >= cell::Credential::DISABLED ? pb::CredentialDescription::DISABLED
                                                                 : pb::CredentialDescription::ENROLLING);
     out.set_key_kind(cell.key_kind());
     out.set_profile(cell.profile());
     out.set_certificate(cell.certificate());
     return out;
+}
+
+void describe_shards(const Shards& shards, pb::SamHealthReport& report) {
+    for (const auto& shard : shards.all()) {
+        const auto load = shard->load();
+        const auto usable = shard->usable();
+        auto& out = *report.add_shards();
+        out.set_number(load.number);
+        out.set_token(shard->settings().token);
+        out.set_module(shard->settings().module);
+        out.set_usable(usable.has_value());
+        if (!usable) out.set_detail(usable.error().detail);
+        out.set_accepts_new(load.accepts_new);
+        out.set_keys(load.keys);
+        out.set_limit(load.limit);
+    }
 }
 
 Result<ChallengeRequest> parse(const pb::OpenChallenge& in) {
@@ -249,6 +265,9 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 const Reply<pb::Done> reply = through<pb::Done>(responder, [](const pb::Done& done) { return done; });
                 auto cell = active_credential(ledger.credential(*id));
                 if (!cell) return refuse(sam_, ledger, role, *id, "set-status", cell.error(), reply);
+                if (cell.value().state() > cell::Credential::DISABLED)
+                    return refuse(sam_, ledger, role, *id, "set-status",
+                                  {Errc::out_of_order, "its key is destroyed: that is for good"}, reply);
                 cell.value().set_state(wanted.disabled() ? cell::Credential::DISABLED : cell::Credential::ACTIVE);
                 // Its SAD tokens and counters may be older than what was done with them.
                 if (cell.value().vouched_epoch() < ledger.floors().locked_before()) {
@@ -264,6 +283,15 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                                {{"reason", wanted.reason().substr(0, 200)}}});
                 answer_after_commit<pb::Done>(sam_, pb::Done{}, reply);
             });
+        case pb::SamRequest::kDestroy: {
+            const auto& reason = message->destroy().reason();
+            if (reason.empty() || reason.size() > longest_reason) return responder.fail(invalid("reason"));
+            return with(id_in<CredentialId>(message->destroy().credential(), "credentialID"), [=, this](Ledger& ledger,
+                                                                                                        auto id) {
+                destruction_.destroy(ledger, role, *id, message->destroy().reason(),
+                                     through<pb::Done>(responder, [](const pb::Done& done) { return done; }));
+            });
+        }
         case pb::SamRequest::kReadLog:
             return sam_.core->post(
                 [=](Ledger& ledger) {
@@ -296,7 +324,9 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
             const auto report = [this, responder](const Result<void>& condition, std::uint64_t size) {
                 pb::SamHealthReport out;
                 const auto clock = clock_.look();
-                out.set_tokens(sam_.signer_token.reachable() && sam_.own_token.reachable() &&
+                const auto random = sam_.secrets.condition();  // without it the module is of no use
+                describe_shards(sam_.shards, out);
+                out.set_tokens(sam_.shards.some_usable() && sam_.own_token.reachable() && random &&
                                (condition || condition.error().code != Errc::token_away));
                 out.set_store(condition ||
                               (condition.error().code != Errc::store_away && condition.error().code != Errc::sealed));
@@ -305,6 +335,7 @@ void Service::handle(const std::string& role, ByteView bytes, const Responder& r
                 for (auto& each : process::confinement().missing()) out.add_missing(std::move(each));
                 out.set_clock(clock_.state());
                 if (condition && !clock) out.set_detail(describe(clock.error()));
+                if (condition && clock && !random) out.set_detail(describe(random.error()));
                 responder.answer(out);
             };
             return sam_.core->post([report](Ledger& ledger) { report(success(), ledger.size()); },
@@ -335,10 +366,23 @@ Result<std::unique_ptr<Ledger>> Service::take_over(StateStore& store, Custody& c
     // The trial bit is set at genesis only: no configuration turns a SAM that is not for trial into one that is.
     if (sam_.policy.has_trial() && !custody.genesis().trial())
         return Error{Errc::configuration, "the policy has trial profiles and this SAM's genesis is not for trial"};
+    if (!has_process_key_) {
+        QSCD_TRY(sam_.secrets.ready());
+        sam_.process_key = ProcessKey{sam_.secrets.random()};
+        has_process_key_ = true;
+    }
+    // Before anything is served, where the tokens are there; of those that are away, by the roll call when they are back.
+    std::vector<Shard*> claimed;
+    for (const auto& shard : sam_.shards.all()) {
+        if (!shard->usable()) continue;
+        const auto claim = shard->check_claim(custody.genesis_digest());
+        if (claim && claim.value() == Claim::fresh) claimed.push_back(shard.get());
+    }
     auto taken = Ledger::open(store, custody, sam_.clock,
                               {opening.unseal, opening.keys, {{"policy", sam_.policy.version().hex()}}});
     if (!taken) return taken;
     auto& ledger = *taken.value();
+    for (auto* shard : claimed) roll_call_.tell_claim(ledger, *shard);
     // An intent without a result: its outcome is not known, and its occurrences stay used. A rotation leaves them open:
     // whoever works on them goes on.
     for (const auto& [seq, intent] : std::map{ledger.open_intents()}) {

@@ -5,14 +5,18 @@
 #include "protocol/channel.hpp"
 #include "qscd/sam/authorisation.hpp"
 #include "qscd/sam/clock_guard.hpp"
+#include "qscd/sam/destruction.hpp"
 #include "qscd/sam/enrolment.hpp"
+#include "qscd/sam/roll_call.hpp"
 #include "qscd/sam/signing_service.hpp"
 
 namespace qscd::sam {
 
 class Service {
 public:
-    explicit Service(const Sam& sam) : sam_(sam), authorisation_(sam), signing_(sam), enrolment_(sam) {}
+    explicit Service(const Sam& sam)
+        : sam_(sam), authorisation_(sam), signing_(sam), enrolment_(sam), destruction_(sam), roll_call_(sam) {}
+    void begin() { roll_call_.begin(); }  // once Sam::core is set
     void handle(const std::string& role, ByteView request, const protocol::Responder& responder);
     bool drain(std::chrono::seconds patience) { return signing_.drain(patience); }
     // Takes the state over, records what the last owner left unfinished, and commits: after that samd may serve.
@@ -24,7 +28,10 @@ private:
     Authorisation authorisation_;
     SigningService signing_;
     Enrolment enrolment_;
+    Destruction destruction_;
+    RollCall roll_call_;
     ClockGuard clock_;
+    bool has_process_key_ = false;
 };
 
 }  // namespace qscd::sam

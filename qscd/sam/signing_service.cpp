@@ -1,26 +1,10 @@
 #include "qscd/sam/signing_service.hpp"
 
-#include <openssl/err.h>
-#include <openssl/rsa.h>
-
 #include "base/crash_point.hpp"
+#include "hsm/signature_check.hpp"
 #include "qscd/sam/flow_ring.hpp"
 
 namespace qscd::sam {
-
-bool verifies(EVP_PKEY& key, Scheme scheme, const DtbsR& dtbsr, ByteView signature) {
-    const EvpPkeyCtx context{EVP_PKEY_CTX_new(&key, nullptr)};
-    const auto* md = EVP_get_digestbyname(std::string{row_of(dtbsr.algorithm()).name}.c_str());
-    bool good = EVP_PKEY_verify_init(context.get()) == 1;
-    if (scheme == Scheme::rsa_pss)
-        good = good && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
-               EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1;
-    good = good && EVP_PKEY_CTX_set_signature_md(context.get(), md) == 1 &&
-           EVP_PKEY_verify(context.get(), signature.data(), signature.size(), dtbsr.bytes().data(),
-                           dtbsr.bytes().size()) == 1;
-    if (!good) ERR_clear_error();
-    return good;
-}
 
 std::shared_ptr<void> SigningService::one_more() const {
     const std::lock_guard guard{under_way_->lock};
@@ -36,9 +20,9 @@ bool SigningService::drain(std::chrono::seconds patience) {
     return under_way_->none.wait_for(guard, patience, [&] { return under_way_->count == 0; });
 }
 
-std::shared_ptr<hsm::KeyObject> SigningService::key_of(const CredentialId& credential, const CkaId& id) {
-    auto& key = keys_[credential];
-    if (!key) key = std::make_shared<hsm::KeyObject>(id, CKO_PRIVATE_KEY);
+std::shared_ptr<hsm::SigningKey> SigningService::key_of(hsm::Token& token, const CkaId& id) {
+    auto& key = keys_[{&token, id}];
+    if (!key) key = hsm::resident_key(token, id);
     return key;
 }
 
@@ -48,6 +32,7 @@ void SigningService::sign(Ledger& ledger, std::shared_ptr<SignRequest> request, 
 }
 
 void SigningService::drive(Ledger& ledger, const std::shared_ptr<Job>& job, Stimulus stimulus) {
+    const RequestScope scope{job->request};  // steps come from the token's threads, and late from another request
     auto next = step(ledger, job->flow, std::move(stimulus), Given{sam_.clock.now(), ledger.next_seq()});
     if (const auto answer = answer_in(next)) job->reply(*answer);
     if (job->flow.phase() == Phase::unrecorded) {
@@ -60,31 +45,50 @@ void SigningService::drive(Ledger& ledger, const std::shared_ptr<Job>& job, Stim
             [this, job](Ledger& after, const Result<void>& committed) { drive(after, job, Committed{committed}); });
 }
 
+// Where the key's record says that it is, and nowhere else. A certificate that says QcSSCD is signed for by the certified
+// combination alone. [QSCD-03] [QSCD-04]
+Result<Shard*> SigningService::shard_of(Ledger& ledger, const EnterModule& permission) const {
+    QSCD_TRY(auto* shard, sam_.shards.of(permission.shard, permission.token));
+    QSCD_TRY(shard->usable());
+    if (shard->settings().counts_as_qscd(sam_.clock.now())) return shard;
+    QSCD_TRY(const auto cell, ledger.credential(permission.activation.credential()));
+    const auto* profile = cell ? sam_.policy.find(cell->profile()) : nullptr;
+    if (profile == nullptr || has(policy::row_of(profile->type()).qc, policy::Qc::sscd))
+        return Error{Errc::credential_disabled, "the module registry's [qscd] entry does not cover this key [QSCD-03]"};
+    return shard;
+}
+
 void SigningService::enter(Ledger& ledger, const std::shared_ptr<Job>& job, EnterModule permission) {
     auto certified = public_key_from_der(permission.public_key);
-    if (!certified) {
+    const auto shard = shard_of(ledger, permission);
+    if (!certified || !shard) {
         std::vector<ModuleOutcome> none;
-        none.push_back({Error{Errc::internal, "the cell's public key"}, false});
+        none.push_back({shard ? Error{Errc::internal, "the cell's public key"} : shard.error(), false});
         return drive(ledger, job,
                      ModuleAnswered{ModuleAnswer::check(std::move(permission.activation), std::move(none),
                                                         [](const DtbsR&, ByteView) { return false; })});
     }
-    const auto key = key_of(permission.activation.credential(), permission.key);
+    auto& where = *shard.value();
+    const auto key = key_of(where.token(), permission.key);
     const auto scheme = permission.activation.scheme();
     const auto hashes = permission.activation.hashes();
     const auto activation = std::make_shared<Activation>(std::move(permission.activation));
     const std::shared_ptr<EVP_PKEY> public_key{std::move(certified.value())};
     crash_point("samd.sign.before-c-sign");
-    sam_.signer_token.sign_all(
-        key, scheme, hashes,
-        [this, &core = *sam_.core, job, activation, public_key, scheme](  // `this` is for the core alone
+    where.asked_to_sign();
+    key->sign_all(
+        scheme, hashes,
+        [this, &core = *sam_.core, &where, job, activation, public_key, scheme](  // `this` is for the core alone
             std::vector<hsm::Token::Outcome> outcomes) {
             crash_point("samd.sign.after-c-sign");
             std::vector<ModuleOutcome> came;
             came.reserve(outcomes.size());
-            for (auto& outcome : outcomes) came.push_back({std::move(outcome.signature), outcome.entered});
+            for (auto& outcome : outcomes) {
+                if (!outcome.signature) where.saw(outcome.signature.error());
+                came.push_back({std::move(outcome.signature), outcome.entered});
+            }
             const auto good = [&](const DtbsR& hash, ByteView signature) {
-                return verifies(*public_key, scheme, hash, signature);
+                return hsm::verifies(*public_key, scheme, hash, signature);
             };
             const auto answer = std::make_shared<ModuleAnswer>(
                 ModuleAnswer::check(std::move(*activation), std::move(came), good));

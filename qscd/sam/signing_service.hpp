@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "hsm/signing_key.hpp"
 #include "qscd/sam/activation/signing_flow.hpp"
 #include "qscd/sam/sam.hpp"
 
@@ -23,6 +24,7 @@ private:
         SigningFlow flow;
         Reply<SignatureList> reply;
         std::shared_ptr<void> under_way;  // for drain()
+        std::optional<RequestId> request = current_request();
     };
     struct UnderWay {
         std::mutex lock;
@@ -31,16 +33,15 @@ private:
     };
     std::shared_ptr<void> one_more() const;  // under way as long as it lives
     void drive(Ledger& ledger, const std::shared_ptr<Job>& job, Stimulus stimulus);
+    Result<Shard*> shard_of(Ledger& ledger, const EnterModule& permission) const;
     void enter(Ledger& ledger, const std::shared_ptr<Job>& job, EnterModule permission);
-    std::shared_ptr<hsm::KeyObject> key_of(const CredentialId& credential, const CkaId& id);
+    std::shared_ptr<hsm::SigningKey> key_of(hsm::Token& token, const CkaId& id);
 
     const Sam& sam_;
     std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();  // jobs may outlive us on a token's thread
     std::vector<std::shared_ptr<Job>> unrecorded_;  // their outcome goes on record as soon as anything can
-    std::map<CredentialId, std::shared_ptr<hsm::KeyObject>> keys_;  // handles are cached, never searched per signature
+    // Handles are cached, never searched per signature.
+    std::map<std::pair<hsm::Token*, CkaId>, std::shared_ptr<hsm::SigningKey>> keys_;
 };
-
-// True when `signature` is a signature over `dtbsr` by `key` under `scheme`.
-bool verifies(EVP_PKEY& key, Scheme scheme, const DtbsR& dtbsr, ByteView signature);
 
 }  // namespace qscd::sam

@@ -40,7 +40,7 @@ std::vector<FileRow> files_of_one(const policy::Deployment& deployment) {
                              {pin(policy::ca_token), "cad"}};
     for (const auto* daemon : policy::daemons_with_stores)
         out.push_back({policy::Deployment::store_secret(daemon), daemon});
-    for (const auto& token : deployment.signer_tokens) out.push_back({pin(token), "samd"});
+    for (const auto& shard : deployment.shards) out.push_back({pin(shard.token), "samd"});
     return out;
 }
 

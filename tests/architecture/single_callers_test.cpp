@@ -18,6 +18,11 @@ const std::vector<SingleCaller> single_callers{
     {"opening a PKCS#11 module", R"(\bC_GetFunctionList\b)", {"hsm"}},
     {"making a key in a token", R"(\bC_GenerateKey(Pair)?\b)", {"hsm"}},
     {"destroying what a token holds", R"(\bC_DestroyObject\b)", {"hsm"}},
+    // [QSCD-20] No export call but the making of a wrapped key; the probe tries it with keys of its own.
+    {"taking a key out of a token",
+     R"(\bC_WrapKey\b)",
+     {"hsm/wrapping/opened_key.cpp", "hsm/probe/wrapping.cpp", "hsm/probe/refusals.cpp"}},
+    {"opening a wrapped key", R"(\bC_UnwrapKey\b)", {"hsm/wrapping/opened_key.cpp", "hsm/probe/wrapping.cpp"}},
 };
 
 std::vector<Violation> strangers(const Source& source, const std::vector<SingleCaller>& table) {

@@ -2,7 +2,10 @@
 
 #include <csignal>
 #include <fstream>
+#include <set>
+#include <sstream>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,11 +35,23 @@ void copy_store(const fs::path& from, const fs::path& to) {
             fs::copy_file(file.path(), to / file.path().filename());
 }
 
-// A lock that keeps others out, as the kernel lists them.
-bool holds_file_lock(::pid_t pid) {
+// A lock that would keep others waiting, as the kernel lists them: a reader's too, but for the store's own files, which
+// a reader of WAL holds as long as it lives.
+bool holds_file_lock(::pid_t pid, const fs::path& store_folder) {
+    std::set<std::string> of_the_store;
+    for (const auto& file : fs::directory_iterator(store_folder)) {
+        struct stat status{};
+        if (file.path().filename().string().starts_with(store_file) && ::stat(file.path().c_str(), &status) == 0)
+            of_the_store.insert(std::to_string(status.st_ino));
+    }
     std::ifstream locks{"/proc/locks"};
-    for (std::string line; std::getline(locks, line);)
-        if (line.find(" WRITE " + std::to_string(pid) + " ") != std::string::npos) return true;
+    for (std::string line; std::getline(locks, line);) {
+        std::istringstream words{line};  // "7: POSIX  ADVISORY  WRITE 4711 fe:00:393 0 EOF"
+        std::string number, kind, advisory, access, owner, file;
+        words >> number >> kind >> advisory >> access >> owner >> file;
+        if (owner != std::to_string(pid)) continue;
+        if (access == "WRITE" || !of_the_store.contains(file.substr(file.rfind(':') + 1))) return true;
+    }
     return false;
 }
 
@@ -114,11 +129,11 @@ void SamProcess::live(Descriptor gateway, Descriptor bootstrap, Descriptor order
     ::_exit(status);
 }
 
-void SamProcess::set_clock(TimePoint now) {
+bool SamProcess::set_clock(TimePoint now) {
     trial_.clock.set(now);
     auto time = unix_seconds(now);
-    ASSERT_EQ(::send(orders_.get(), &time, sizeof time, MSG_NOSIGNAL), ssize_t{sizeof time});
-    ASSERT_EQ(::recv(orders_.get(), &time, sizeof time, MSG_WAITALL), ssize_t{sizeof time});
+    return ::send(orders_.get(), &time, sizeof time, MSG_NOSIGNAL) == ssize_t{sizeof time} &&
+           ::recv(orders_.get(), &time, sizeof time, MSG_WAITALL) == ssize_t{sizeof time};
 }
 
 void SamProcess::kill() {
@@ -133,7 +148,7 @@ void SamProcess::pause() {
         int status = 0;
         ASSERT_EQ(::waitpid(pid_, &status, WUNTRACED), pid_);
         ASSERT_TRUE(WIFSTOPPED(status));
-        if (!holds_file_lock(pid_)) return;
+        if (!holds_file_lock(pid_, trial_.tokens.folder)) return;
         go_on();
         std::this_thread::yield();
     }

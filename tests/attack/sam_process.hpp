@@ -30,8 +30,8 @@ public:
     std::optional<int> stop();
     const std::string& condition() const { return condition_; }
 
-    void set_clock(TimePoint now);
-    void advance(std::chrono::seconds by) { set_clock(trial_.clock.now() + by); }
+    bool set_clock(TimePoint now);  // false: it is gone
+    void advance(std::chrono::seconds by) { EXPECT_TRUE(set_clock(trial_.clock.now() + by)) << "it is gone"; }
 
     Wire& gateway() { return gateway_; }
     Wire& bootstrap() { return bootstrap_; }

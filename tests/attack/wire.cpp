@@ -1,13 +1,15 @@
 #include "tests/attack/wire.hpp"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "protocol/failure.pb.h"
 
 namespace qscd::attack {
 namespace {
 
-constexpr std::size_t header_size = 4 + 8 + 1;  // length | id | kind, big endian, as protocol/channel.hpp says
+// length | id | kind | request id, big endian, as protocol/channel.hpp says
+constexpr std::size_t request_id_size = 16, header_size = 4 + 8 + 1 + request_id_size;
 enum Kind : std::uint8_t { request_frame, answer_frame, failure_frame };
 
 }  // namespace
@@ -17,6 +19,12 @@ std::optional<Errc> Answer::refusal() const {
     return static_cast<Errc>(as<pb::Failure>().code());
 }
 
+// A test that waits for nobody fails instead of hanging.
+Wire::Wire(Descriptor socket) : socket_(std::move(socket)) {
+    const timeval patience{.tv_sec = 120, .tv_usec = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
 bool Wire::send(std::uint64_t id, const google::protobuf::Message& request) {
     const auto body = protocol::encode(request);
     Bytes frame;
@@ -24,6 +32,7 @@ bool Wire::send(std::uint64_t id, const google::protobuf::Message& request) {
     for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<std::uint8_t>(body.size() >> shift));
     for (int shift = 56; shift >= 0; shift -= 8) frame.push_back(static_cast<std::uint8_t>(id >> shift));
     frame.push_back(request_frame);
+    frame.resize(frame.size() + request_id_size);  // none
     frame.insert(frame.end(), body.begin(), body.end());
     return ::send(socket_.get(), frame.data(), frame.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(frame.size());
 }

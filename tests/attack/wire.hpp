@@ -25,9 +25,9 @@ struct Answer {
 class Wire {
 public:
     Wire() = default;
-    explicit Wire(Descriptor socket) : socket_(std::move(socket)) {}
+    explicit Wire(Descriptor socket);
     bool send(std::uint64_t id, const google::protobuf::Message& request);
-    std::optional<Answer> receive();  // nothing: the other side is gone
+    std::optional<Answer> receive();  // nothing: the other side is gone, or silent for two minutes
     std::optional<Answer> ask(const google::protobuf::Message& request);
 
     // `count` requests, up to `at_once` unanswered at any moment. Stops when `on_answer` says so or the other side is

@@ -28,7 +28,7 @@ struct Story {
     std::map<std::string, Registered> certificates{{anna, {Bytes{7}, "active"}}};
 
     Record& record(const std::string& type, const std::string& credential, std::map<std::string, std::string> fields) {
-        records.push_back({records.size(), type, "portal", credential, "ok", std::move(fields)});
+        records.push_back({records.size(), type, "portal", credential, "ok", "", std::move(fields)});
         return records.back();
     }
     Record& first(const std::string& type) { return *std::ranges::find(records, type, &Record::type); }

@@ -212,8 +212,13 @@ void Harness::read_log() {
             last_record_ = bytes;
             const auto record = integration::required(protocol::decode<pb::LogRecord>(view_of(bytes)), "a record");
             if (record.has_closing()) continue;
-            Record out{
-                record.seq(), record.type(), record.actor(), to_hex(view_of(record.credential())), record.result(), {}};
+            Record out{record.seq(),
+                       record.type(),
+                       record.actor(),
+                       to_hex(view_of(record.credential())),
+                       record.result(),
+                       {},
+                       {}};
             for (const auto& field : record.fields()) out.fields[field.name()] = field.value();
             out.fields["time"] = std::to_string(record.time());
             records_.push_back(std::move(out));

@@ -23,7 +23,8 @@ std::vector<json::Object> lines_of(std::string_view text) {
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Record& record) {
-    out << record.seq << " " << record.type << " " << record.actor << " " << record.credential << " " << record.result;
+    out << record.seq << " " << record.type << " " << record.actor << " " << record.credential << " " << record.result
+        << " " << record.request;
     for (const auto& [name, value] : record.fields) out << " " << name << "=" << value;
     return out;
 }
@@ -48,6 +49,7 @@ std::vector<Record> Evidence::records() const {
                       line.string("actor", longest).value(),
                       line.string("credential", longest).value(),
                       line.string("result", longest).value(),
+                      line.string("request_id", longest).value(),
                       {}};
         const auto fields = line.object("fields").value();
         for (const auto& [name, value] : fields.members())

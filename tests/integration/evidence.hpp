@@ -8,7 +8,7 @@ namespace qscd::integration {
 
 struct Record {
     std::uint64_t seq = 0;
-    std::string type, actor, credential, result;
+    std::string type, actor, credential, result, request;
     std::map<std::string, std::string> fields;
 };
 std::ostream& operator<<(std::ostream& out, const Record& record);

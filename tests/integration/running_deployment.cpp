@@ -59,6 +59,7 @@ RunningDeployment::RunningDeployment(How how) : how_(std::move(how)) {
                                    std::to_string(api),
                                    "--status-port",
                                    std::to_string(status)};
+    words.insert(words.end(), how_.init.begin(), how_.init.end());
     if (instruments::on_postgresql()) {
         cluster_ = std::make_unique<instruments::Cluster>();
         words.insert(words.end(), {"--store", cluster_->url("admin")});

@@ -25,6 +25,7 @@ public:
     struct How {
         fs::path qscd = QSCD_BINARY;                                // which runs `up`; from top() on, daemons beside it
         std::vector<std::string> up = {};                           // more words for it
+        std::vector<std::string> init = {};                         // more words for `qscd init`
         std::function<void(RunningDeployment&)> before_start = {};  // made, not started
     };
     explicit RunningDeployment(How how);  // made, started, ready

@@ -85,6 +85,54 @@ INSTANTIATE_TEST_SUITE_P(
                     Way{"PssSha512", anna_rsa, Scheme::rsa_pss, sha512, "1.2.840.113549.1.1.10", "", pss_512}),
     [](const auto& info) { return std::string{info.param.name}; });
 
+// The value of the answer's X-Request-Id.
+std::string request_of(const Answer& answer) {
+    const auto found = std::ranges::find(answer.headers, "x-request-id", &net::Headers::value_type::first);
+    return found != answer.headers.end() ? found->second : "";
+}
+
+TEST(Signing, AUD_02_TheIdOfTheAnswerStandsInEachRecordThatTheRequestCaused) {
+    auto& cast = Stage::cast();
+    const std::vector<Bytes> hashes{hash_numbered(1)};
+    const Evidence evidence{cast.deployment};
+    const auto authorised = cast.portal_1.authorise(cast.anna_qscd.id, hashes,
+                                                    {cast.anna.pin(), "TOTP", cast.anna.fresh_code()});
+    ASSERT_EQ(authorised.status, 200U) << authorised;
+    const SigningRequest request{cast.anna_qscd.id, authorised.text("SAD"), hashes};
+    const std::string foreign = "0123456789abcdef0123456789abcdef";
+    const auto answer = cast.portal_1.sign(request, {{"X-Request-Id", foreign}});
+    const auto repeated = cast.portal_1.sign(request, {{"X-Request-Id", foreign}});
+    ASSERT_EQ(answer.status, 200U) << answer;
+    EXPECT_EQ(repeated.status, 400U);
+    for (const auto& each : {authorised, answer, repeated})
+        EXPECT_THAT(request_of(each), testing::MatchesRegex("[0-9a-f]{32}"));
+
+    std::map<std::string, std::vector<std::string>> caused;  // types, by request
+    for (const auto& record : evidence.records()) caused[record.request].push_back(record.type);
+    EXPECT_THAT(caused[request_of(authorised)], testing::ElementsAre("factors-spent", "authorised"));
+    EXPECT_THAT(caused[request_of(answer)], testing::ElementsAre("sign-intent", "signed"));
+    EXPECT_THAT(caused[request_of(repeated)], testing::ElementsAre("refused"));
+    EXPECT_FALSE(caused.contains(foreign)) << "what a portal calls its request is not the request's id";
+
+    const auto listed = cast.deployment.qscd({"audit", "list", "--request", request_of(answer)});
+    EXPECT_EQ(std::ranges::count(listed.out, '\n'), 2) << listed.out;
+    const auto lines = read_file(cast.deployment.in("log/gatewayd.log")).value();
+    EXPECT_THAT(lines, HasSubstr("\"request_id\":\"" + request_of(answer) + '"'));
+    EXPECT_THAT(lines, HasSubstr("\"portal_request\":\"" + foreign + '"'));
+}
+
+TEST(Signing, AUD_02_ACommandOfTheOwnerIsARequestToo) {
+    auto& cast = Stage::cast();
+    const Evidence evidence{cast.deployment};
+    for (const auto* change : {"disable", "enable"})
+        EXPECT_EQ(cast.deployment.qscd({"credential", change, cast.anna_lcp.id, "--reason", "a test"}).exit_code, 0);
+    const auto records = evidence.records();
+    ASSERT_EQ(records.size(), 2U);
+    EXPECT_THAT(records[0].request, testing::MatchesRegex("[0-9a-f]{32}"));
+    EXPECT_THAT(records[1].request, testing::MatchesRegex("[0-9a-f]{32}"));
+    EXPECT_NE(records[0].request, records[1].request);
+}
+
 TEST(Signing, ShowsEachPortalTheCredentialsOfItsSignersAndHowTheyAreUsed) {
     auto& cast = Stage::cast();
     const auto list = cast.portal_1.call("credentials/list", {{"userID", "anna"}}).object();

@@ -91,7 +91,8 @@ void Books::committed(unsigned owner, const std::vector<const Bytes*>& records) 
     for (const auto* bytes : records) {
         const auto seq = history_.size();
         history_.push_back(bytes);
-        if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) fail(Check::log_verifies, "no record");
+        if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
+            fail(Check::log_verifies, "no record");
         if (record.credential().empty()) continue;
         const auto id = *CredentialId::from(view_of(record.credential()));
         auto found = credentials_.find(id);
@@ -185,7 +186,10 @@ void Books::entered_module(const SignRequest& request, TimePoint begun, const Ac
         std::string what = "credential " + credential.signer.credential.hex() + ", anchored " +
                            std::to_string(anchored_size()) + ", intents:";
         for (const auto& each : credential.intents)
-            what += " " + std::to_string(each.seq) + (each.entered ? " entered" : each.ended ? " ended" : "") +
+            what += " " + std::to_string(each.seq) +
+                    (each.entered ? " entered"
+                     : each.ended ? " ended"
+                                  : "") +
                     (each.hash_set == set ? "" : " of others");
         fail(Check::intent_before_signature, what);
     }
@@ -218,7 +222,8 @@ void Books::sent(const ChallengeRequest& request, std::string_view text, TimePoi
     for (auto& each : messages)
         if (each.owner == owner && !each.followed) each.followed = now;
     if (messages.size() >= 8) messages.erase(messages.begin());
-    messages.push_back({request.client.text(), std::string{text.substr(text.size() - 6)}, std::move(hashes), expires, owner});
+    messages.push_back(
+        {request.client.text(), std::string{text.substr(text.size() - 6)}, std::move(hashes), expires, owner});
 }
 
 void Books::answered(const ChallengeRequest& request, const Result<std::chrono::seconds>& answer) {
@@ -243,8 +248,7 @@ void Books::answered(const AuthoriseRequest& request, const Result<AuthorisedSad
 
 void Books::answered(const SignRequest& request, const CkaId& key, const Result<SignatureList>& answer) {
     if (!answer) {
-        if (!excused(answer.error().code))
-            rest_on_record(request.credential, name_of(answer.error().code));
+        if (!excused(answer.error().code)) rest_on_record(request.credential, name_of(answer.error().code));
         return;
     }
     const auto& signatures = answer.value();
@@ -306,8 +310,8 @@ void Books::agrees(const CredentialId& id, const CellView& cell) {
     if (known.rolled_back) return;  // nothing is served from it until somebody vouches
     require(cell.tries_left <= known.signer.tries - known.evaluated, Check::cells_agree, "PIN tries came back");
     if (const auto steps = steps_.find(known.signer.device); steps != steps_.end() && !known.signer.totp_secret.empty())
-        require(std::ranges::all_of(steps->second, [&](auto step) { return step <= cell.last_step; }), Check::cells_agree,
-                "an app's step came back");
+        require(std::ranges::all_of(steps->second, [&](auto step) { return step <= cell.last_step; }),
+                Check::cells_agree, "an app's step came back");
     for (const auto& [digest, hashes] : cell.sads) {
         const auto sad = sads_.find(digest);
         if (sad == sads_.end()) continue;  // made, and its answer was lost

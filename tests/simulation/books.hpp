@@ -55,8 +55,8 @@ struct Enrolled {
     CredentialId credential;
     std::string pin;
     unsigned tries;
-    Bytes totp_secret;      // empty: codes come by SMS
-    std::size_t device;     // several credentials may have one
+    Bytes totp_secret;   // empty: codes come by SMS
+    std::size_t device;  // several credentials may have one
 };
 
 // One attempt as its client made it.
@@ -149,7 +149,8 @@ private:
     };
     void require(bool holds, Check check, std::string_view what) {
         ++counts_[static_cast<std::size_t>(check)];
-        if (!holds) [[unlikely]] fail(check, what);
+        if (!holds) [[unlikely]]
+            fail(check, what);
     }
     [[noreturn]] static void fail(Check check, std::string_view what);
     std::uint64_t anchored_size() const;
@@ -164,8 +165,8 @@ private:
     std::unordered_map<std::size_t, std::vector<std::int64_t>> steps_;  // accepted, by device
     std::unordered_map<Sha256Digest, Sad, HashOfFixedBytes> sads_;
     std::unordered_map<std::string, std::uint64_t> results_;  // seq by the digest of the signatures
-    std::vector<const Bytes*> history_;  // the log as it was made durable, or let go on
-    std::uint64_t kept_ = 0;             // of it: what was anchored once
+    std::vector<const Bytes*> history_;                       // the log as it was made durable, or let go on
+    std::uint64_t kept_ = 0;                                  // of it: what was anchored once
     unsigned newest_owner_ = 0, newest_writer_ = 0;
     std::array<std::uint64_t, check_names.size()> counts_{};
 };

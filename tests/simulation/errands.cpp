@@ -66,8 +66,8 @@ std::size_t World::make_signer() {
     cell.set_pin_policy(string_of(version.bytes()));
     cell.set_pin_key(string_of(token_.pin_key().bytes()));
     const auto pin = authn::Pin::from(SecretBytes{signer.enrolled.pin}, 4, 8).value();
-    cell.set_pin_verifier(string_of(token_.pin_mac(
-        token_.pin_key(), pin.verifier_input(token_.pin_key().bytes(), id, salt, version).reveal())));
+    cell.set_pin_verifier(string_of(
+        token_.pin_mac(token_.pin_key(), pin.verifier_input(token_.pin_key().bytes(), id, salt, version).reveal())));
     cell.set_pin_tries_left(signer.enrolled.tries);
     books_.enrolled(signer.enrolled);
     signers_.push_back(std::move(signer));
@@ -127,13 +127,23 @@ void World::begin_errand() {
         unsigned weight;
     };
     static constexpr std::array legal{Weight{Plan::plain, 10}, Weight{Plan::in_parts, 2}, Weight{Plan::with_key, 3}};
-    static constexpr std::array hostile{
-        Weight{Plan::wrong_pin, 8},     Weight{Plan::wrong_code, 3},         Weight{Plan::wrong_both, 1},
-        Weight{Plan::old_code, 5},      Weight{Plan::same_code, 5},          Weight{Plan::replayed_sad, 6},
-        Weight{Plan::burst, 6},         Weight{Plan::more_hashes, 3},        Weight{Plan::other_hash, 3},
-        Weight{Plan::other_portal, 3},  Weight{Plan::other_credential, 3},   Weight{Plan::late_sad, 4},
-        Weight{Plan::unknown_credential, 1}, Weight{Plan::missing_factor, 2}, Weight{Plan::hoarded_sad, 2},
-        Weight{Plan::other_documents, 3}, Weight{Plan::stolen_sad, 4}};
+    static constexpr std::array hostile{Weight{Plan::wrong_pin, 8},
+                                        Weight{Plan::wrong_code, 3},
+                                        Weight{Plan::wrong_both, 1},
+                                        Weight{Plan::old_code, 5},
+                                        Weight{Plan::same_code, 5},
+                                        Weight{Plan::replayed_sad, 6},
+                                        Weight{Plan::burst, 6},
+                                        Weight{Plan::more_hashes, 3},
+                                        Weight{Plan::other_hash, 3},
+                                        Weight{Plan::other_portal, 3},
+                                        Weight{Plan::other_credential, 3},
+                                        Weight{Plan::late_sad, 4},
+                                        Weight{Plan::unknown_credential, 1},
+                                        Weight{Plan::missing_factor, 2},
+                                        Weight{Plan::hoarded_sad, 2},
+                                        Weight{Plan::other_documents, 3},
+                                        Weight{Plan::stolen_sad, 4}};
     const auto pick = [&](const auto& weights) {
         unsigned total = 0;
         for (const auto& each : weights) total += each.weight;
@@ -160,7 +170,8 @@ void World::begin_errand() {
     if (signer.enrolled.totp_secret.empty()) return challenge(errand);
     // After an unclean start the codes of a minute are spent: most people wait for the next one.
     if (now_ < patience_until_ && dice_.chance(0.95))
-        return in(patience_until_ - now_ + static_cast<std::int64_t>(dice_.below(60'000)), [this, errand] { authorise(errand); });
+        return in(patience_until_ - now_ + static_cast<std::int64_t>(dice_.below(60'000)),
+                  [this, errand] { authorise(errand); });
     authorise(errand);
 }
 
@@ -208,8 +219,8 @@ void World::authorise(const ErrandPtr& errand) {
         else signer.last_code = errand->code;
     }
     if (errand->plan == Plan::wrong_code || errand->plan == Plan::wrong_both) errand->code = wrong(errand->code);
-    const auto credential =
-        errand->plan == Plan::unknown_credential ? dice_.fixed<CredentialId>() : signer.enrolled.credential;
+    const auto credential = errand->plan == Plan::unknown_credential ? dice_.fixed<CredentialId>()
+                                                                     : signer.enrolled.credential;
     const unsigned times = errand->plan == Plan::same_code ? 2 : 1;
     for (unsigned i = 0; i < times; ++i) {
         ++activations_;
@@ -316,8 +327,8 @@ void World::sign(const ErrandPtr& errand, std::vector<DtbsR> hashes, std::string
     errand->key = key;
     life->waiting.push_back(errand);
     life->owner.ask(std::make_shared<const SignRequest>(SignRequest{
-                        errand->client, signers_[errand->signer].enrolled.credential, SecretBytes{ByteView{errand->sad}},
-                        std::move(hashes), Scheme::ecdsa, std::move(key)}),
+                        errand->client, signers_[errand->signer].enrolled.credential,
+                        SecretBytes{ByteView{errand->sad}}, std::move(hashes), Scheme::ecdsa, std::move(key)}),
                     [this, errand](const Result<SignatureList>& answer) { signature_came(errand, answer); });
 }
 
@@ -325,10 +336,10 @@ void World::signature_came(const ErrandPtr& errand, const Result<SignatureList>&
     errand->at = Errand::At::nowhere;
     if (!answer) happened(Kind::sign_refused, errand->signer, static_cast<unsigned>(answer.error().code));
     else happened(Kind::signatures_given, errand->signer, short_name(answer.value().front()));
-    const bool once_more = errand->again > 0 &&
-                           (errand->plan == Plan::replayed_sad ||
-                            (!answer && (answer.error().code == Errc::token_away ||
-                                         answer.error().code == Errc::store_away || answer.error().code == Errc::internal)));
+    const bool once_more = errand->again > 0 && (errand->plan == Plan::replayed_sad ||
+                                                 (!answer && (answer.error().code == Errc::token_away ||
+                                                              answer.error().code == Errc::store_away ||
+                                                              answer.error().code == Errc::internal)));
     if (!once_more) return;
     --errand->again;
     in(static_cast<std::int64_t>(dice_.between(100, 20'000)),
@@ -341,8 +352,7 @@ void World::owner_died(const ErrandPtr& errand) {
     if (at == Errand::At::nowhere || errand->again == 0) return;
     --errand->again;
     const auto pause = static_cast<std::int64_t>(dice_.between(500, 20'000));
-    if (at == Errand::At::sign)
-        in(pause, [this, errand] { sign(errand, errand->signing, errand->key); });
+    if (at == Errand::At::sign) in(pause, [this, errand] { sign(errand, errand->signing, errand->key); });
     else if (at == Errand::At::authorise && dice_.chance(0.5))
         in(pause, [this, errand] { authorise(errand); });  // with the code that may be used up
 }

@@ -47,12 +47,12 @@ enum class Kind : std::uint8_t {
     nobody_serves,
 };
 inline constexpr std::array<std::string_view, 33> kind_names{
-    "enrolled",      "challenge asked", "message came",  "authorise asked",  "SAD given",     "authorise refused",
-    "sign asked",    "signatures given", "sign refused", "module entered",   "module failed", "PIN evaluated",
-    "batch",         "anchored",        "takeover",      "start failed",     "sealed",        "unsealed",
-    "fenced",        "owner lost",      "killed",        "power cut",        "twin",          "stopped",
-    "fault",         "token away",      "token back",    "snapshot",         "restored",      "put back",
-    "clock moved",   "vouched",         "nobody serves"};
+    "enrolled",    "challenge asked",  "message came", "authorise asked", "SAD given",     "authorise refused",
+    "sign asked",  "signatures given", "sign refused", "module entered",  "module failed", "PIN evaluated",
+    "batch",       "anchored",         "takeover",     "start failed",    "sealed",        "unsealed",
+    "fenced",      "owner lost",       "killed",       "power cut",       "twin",          "stopped",
+    "fault",       "token away",       "token back",   "snapshot",        "restored",      "put back",
+    "clock moved", "vouched",          "nobody serves"};
 static_assert(static_cast<std::size_t>(Kind::nobody_serves) + 1 == kind_names.size());
 
 struct Happened {
@@ -69,8 +69,9 @@ public:
     explicit Events(bool trace) : trace_(trace) {}
     void happened(const Happened& event) {
         ++counts_[static_cast<std::size_t>(event.kind)];
-        for (const auto number : {event.step, static_cast<std::uint64_t>(event.at), static_cast<std::uint64_t>(event.kind),
-                                  std::uint64_t{event.owner}, event.what, event.more})
+        for (const auto number :
+             {event.step, static_cast<std::uint64_t>(event.at), static_cast<std::uint64_t>(event.kind),
+              std::uint64_t{event.owner}, event.what, event.more})
             digest_ = (digest_ ^ number) * 0x100000001b3 + (digest_ >> 29);
         last_[count_++ % last_.size()] = event;
         if (trace_) std::puts(told(event).c_str());

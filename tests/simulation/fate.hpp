@@ -6,17 +6,17 @@
 namespace qscd::sam::simulation {
 
 enum class Point : std::uint8_t {
-    read,               // of the store
-    before_write,       // of a batch
-    inside_write,       // what a crash leaves of it, chance says: all or nothing
+    read,          // of the store
+    before_write,  // of a batch
+    inside_write,  // what a crash leaves of it, chance says: all or nothing
     after_write,
-    before_head,        // its signature
+    before_head,  // its signature
     after_head,
     before_anchor,
-    inside_anchor,      // what a crash leaves of the object, chance says: old, new or torn
+    inside_anchor,  // what a crash leaves of the object, chance says: old, new or torn
     after_anchor,
-    before_epoch,       // the new head key
-    key_made,           // the old ones are still there
+    before_epoch,  // the new head key
+    key_made,      // the old ones are still there
     olds_destroyed,
     pin_mac,
 };

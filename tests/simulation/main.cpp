@@ -79,7 +79,8 @@ struct Total {
             std::printf("%12llu  %s\n", static_cast<unsigned long long>(events[i]), std::string{kind_names[i]}.c_str());
         std::printf("checks that held\n");
         for (std::size_t i = 0; i < checks.size(); ++i)
-            std::printf("%12llu  %s\n", static_cast<unsigned long long>(checks[i]), std::string{check_names[i]}.c_str());
+            std::printf("%12llu  %s\n", static_cast<unsigned long long>(checks[i]),
+                        std::string{check_names[i]}.c_str());
         std::printf("digest of all events %016llx\n", static_cast<unsigned long long>(digest));
     }
 };
@@ -104,11 +105,13 @@ int main(int argc, char** argv) {
         try {
             world.run(options.steps);
         } catch (const Violation& violation) {
-            std::printf("%slast events above\nVIOLATION with seed %llu at step %llu: %s\nagain: qscd-simulation --seed %llu%s%s\n",
-                        world.events().last().c_str(), static_cast<unsigned long long>(seed),
-                        static_cast<unsigned long long>(world.step()), violation.what(),
-                        static_cast<unsigned long long>(seed), options.plant == Plant::none ? "" : " --plant ",
-                        std::string{options.plant == Plant::none ? "" : name_of(options.plant)}.c_str());
+            std::printf(
+                "%slast events above\nVIOLATION with seed %llu at step %llu: %s\nagain: qscd-simulation --seed "
+                "%llu%s%s\n",
+                world.events().last().c_str(), static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(world.step()), violation.what(), static_cast<unsigned long long>(seed),
+                options.plant == Plant::none ? "" : " --plant ",
+                std::string{options.plant == Plant::none ? "" : name_of(options.plant)}.c_str());
             return 1;
         }
         total.add(world);

@@ -37,7 +37,10 @@ Result<void> Owner::start(const std::optional<Unseal>& unseal) {
 Result<void> Owner::end_intents() {
     for (const auto& [seq, intent] : std::map{ledger_->open_intents()}) {
         const auto id = *CredentialId::from(view_of(intent.credential()));
-        ledger_->record({Event::sign_unknown, "samd", id, std::string{name_of(Errc::internal)},
+        ledger_->record({Event::sign_unknown,
+                         "samd",
+                         id,
+                         std::string{name_of(Errc::internal)},
                          {{"intent", std::to_string(seq)}, {"reason", "found at start"}}});
         QSCD_TRY(auto cell, ledger_->credential(id));
         if (!cell) continue;
@@ -85,8 +88,9 @@ void Owner::silence() {
 // ── The flows ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 GivenForFactors Owner::given() {
-    return {{around_.clock.now(), ledger_->next_seq()}, around_.policy, process_key_, random_, limits_,
-            ledger_->pin_key(), from_unix(ledger_->floors().app_steps())};
+    return {
+        {around_.clock.now(), ledger_->next_seq()}, around_.policy, process_key_, random_, limits_, ledger_->pin_key(),
+        from_unix(ledger_->floors().app_steps())};
 }
 
 Cells Owner::cells_for(const CredentialId& credential, Reads reads) {
@@ -127,7 +131,8 @@ void Owner::go_on_after_commit(const std::shared_ptr<DrivenType>& driven) {
 }
 
 void Owner::ask(std::shared_ptr<const ChallengeRequest> request, Answerer<std::chrono::seconds> answer) {
-    const auto opening = std::make_shared<Opening>(Opening{ChallengeFlow{request}, std::move(answer), {request->credential}, {}});
+    const auto opening = std::make_shared<Opening>(
+        Opening{ChallengeFlow{request}, std::move(answer), {request->credential}, {}});
     post([this, opening](Ledger&) {
         opening->attempt.begun = around_.clock.now();
         drive(opening, Begin{});
@@ -143,10 +148,12 @@ void Owner::drive(const std::shared_ptr<Opening>& opening, Stimulus stimulus) {
     if (auto* message = std::get_if<SendCode>(&next)) {
         std::string text{text_of(message->text.reveal())};
         const auto& sms = *around_.policy.find("sms")->sms();
-        around_.books.sent(opening->flow.request(), text, around_.clock.now(), opening->attempt.begun + sms.life, number_);
+        around_.books.sent(opening->flow.request(), text, around_.clock.now(), opening->attempt.begun + sms.life,
+                           number_);
         return to_phone(std::move(message->phone), std::move(text), [this, opening](bool sent) {
             post([this, opening, sent](Ledger&) {
-                drive(opening, Sent{sent ? Result<void>{success()} : Result<void>{Error{Errc::service_away, "notifierd"}}});
+                drive(opening,
+                      Sent{sent ? Result<void>{success()} : Result<void>{Error{Errc::service_away, "notifierd"}}});
             });
         });
     }
@@ -208,7 +215,8 @@ void Owner::drive(const std::shared_ptr<Authorising>& authorising, Stimulus stim
 }
 
 void Owner::ask(std::shared_ptr<const SignRequest> request, Answerer<SignatureList> answer) {
-    const auto signing = std::make_shared<Signing>(Signing{SigningFlow{request}, std::move(answer), {request->credential}, {}});
+    const auto signing = std::make_shared<Signing>(
+        Signing{SigningFlow{request}, std::move(answer), {request->credential}, {}});
     post([this, signing](Ledger&) {
         for (const auto& each : std::exchange(unrecorded_, {})) drive(each, TryAgain{});
         signing->attempt.begun = around_.clock.now();

@@ -55,7 +55,7 @@ public:
 
     // Of the world: the module signs when it likes, and a message takes its time.
     struct ModuleJob {
-        SignRequest const* request;
+        const SignRequest* request;
         TimePoint begun;
         Activation activation;
         CkaId key;

@@ -11,20 +11,20 @@ namespace qscd::sam::simulation {
 
 enum class Plant : std::uint8_t {
     none,
-    answer_before_commit,       // an answer leaves when its records are only staged
-    sign_before_intent,         // the module is asked when the intent is only staged
-    tries_back_at_restart,      // a start fills up the PIN tries of whoever comes first
-    ignored_anchor,             // a start takes the store's word for where the log ends
-    step_accepted_twice,        // the app's last step is forgotten
-    old_owner_keeps_its_key,    // a takeover leaves the older head keys in the token
-    conflicts_are_overwritten,  // and the store takes whatever is written last
+    answer_before_commit,         // an answer leaves when its records are only staged
+    sign_before_intent,           // the module is asked when the intent is only staged
+    tries_back_at_restart,        // a start fills up the PIN tries of whoever comes first
+    ignored_anchor,               // a start takes the store's word for where the log ends
+    step_accepted_twice,          // the app's last step is forgotten
+    old_owner_keeps_its_key,      // a takeover leaves the older head keys in the token
+    conflicts_are_overwritten,    // and the store takes whatever is written last
     used_when_entered_forgotten,  // a C_Sign that failed counts as never entered
-    store_not_synced,           // the store answers before the disk has it
-    anchor_not_written,         // the anchor is answered and not written
-    result_not_awaited,         // a signature leaves when its result is only staged
-    pin_whatever_the_code,      // the PIN is evaluated after a wrong code, too
-    sads_kept_by_officer,       // SAD tokens of a rolled-back state count again once an officer vouched for the credential
-    floor_forgotten,            // credentials of a rolled-back state are not locked
+    store_not_synced,             // the store answers before the disk has it
+    anchor_not_written,           // the anchor is answered and not written
+    result_not_awaited,           // a signature leaves when its result is only staged
+    pin_whatever_the_code,        // the PIN is evaluated after a wrong code, too
+    sads_kept_by_officer,  // SAD tokens of a rolled-back state count again once an officer vouched for the credential
+    floor_forgotten,       // credentials of a rolled-back state are not locked
 };
 
 struct PlantRow {

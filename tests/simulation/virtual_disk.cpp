@@ -10,8 +10,7 @@ bool VirtualDisk::conflicts(const Batch& batch) const {
     if (batch.epoch && tables_.epochs.contains(batch.epoch->number)) return true;
     return std::ranges::any_of(batch.cells, [&](const CellWrite& write) {
         if (write.fresh) return write.index < tables_.cells.size();
-        return write.index >= tables_.cells.size() ||
-               tables_.cells[write.index].leaf.version + 1 != write.leaf.version;
+        return write.index >= tables_.cells.size() || tables_.cells[write.index].leaf.version + 1 != write.leaf.version;
     });
 }
 

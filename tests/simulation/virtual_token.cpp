@@ -106,7 +106,8 @@ Result<const SecretBytes*> TokenSession::data_key(const CkaId& cell_key) {
     QSCD_TRY(present());
     const auto secret = token_.secrets_.find(cell_key);
     if (secret == token_.secrets_.end()) return Error{Errc::internal, "no such K_cell"};
-    return &data_keys_.emplace(cell_key, SecretBytes{ByteView{hmac(secret->second, view_of("data key"))}}).first->second;
+    return &data_keys_.emplace(cell_key, SecretBytes{ByteView{hmac(secret->second, view_of("data key"))}})
+                .first->second;
 }
 
 Result<Bytes> TokenSession::pin_mac(const CkaId& pin_key, const SecretBytes& input) {
@@ -162,9 +163,8 @@ Result<void> TokenSession::anchor(const pb::Anchor& anchor) {
     for (const auto& object : token_.anchors_) newest = std::max(newest, object.whole ? object.counter : 0);
     if (newest > anchor_known_) return Error{Errc::fenced, "the anchors were changed by somebody else"};
     if (token_.plant_ == Plant::anchor_not_written) return success();
-    auto& older = *std::ranges::min_element(token_.anchors_, {}, [](const auto& object) {
-        return object.whole ? object.counter : 0;
-    });
+    auto& older = *std::ranges::min_element(token_.anchors_, {},
+                                            [](const auto& object) { return object.whole ? object.counter : 0; });
     const auto put = [&] { older = {newest + 1, anchor, true}; };
     // At a crash: the old one, the new one, or half of each.
     const auto left_half_done = [&] {

@@ -49,7 +49,8 @@ World::World(std::uint64_t seed, Plant plant, bool trace)
     wanted_ = size.activations / 2 + dice_.below(size.activations);
     hostile_ = 0.05 + 0.01 * static_cast<double>(dice_.below(20));
     failing_module_ = 0.001 * static_cast<double>(dice_.below(30));
-    trouble_ = static_cast<std::int64_t>(static_cast<double>(wanted_) / a_second * 1000 / static_cast<double>(dice_.between(5, 25)));
+    trouble_ = static_cast<std::int64_t>(static_cast<double>(wanted_) / a_second * 1000 /
+                                         static_cast<double>(dice_.between(5, 25)));
     for (std::uint64_t i = 0; i < dice_.between(1, 8); ++i)
         portals_.push_back(ClientId::from("portal-" + std::to_string(i)).value());
     for (std::uint64_t i = 0; i < signers; ++i) make_signer();
@@ -67,7 +68,8 @@ void World::in(std::int64_t milliseconds, std::function<void()> event) {
 }
 
 void World::set_clock() {
-    clock_.set(beginning + std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds{now_} + skipped_ + wrong_));
+    clock_.set(beginning +
+               std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds{now_} + skipped_ + wrong_));
     newest_time_ = std::max(newest_time_, clock_.now());
 }
 
@@ -99,9 +101,7 @@ bool World::fails_at(unsigned number, Point point) {
     armed_.reset();
     const auto life = by_number_.at(number);
     switch (doom) {
-        case Doom::kill:
-            happened(Kind::killed, number, static_cast<unsigned>(point));
-            throw Killed{};
+        case Doom::kill: happened(Kind::killed, number, static_cast<unsigned>(point)); throw Killed{};
         case Doom::power_cut:
             happened(Kind::power_cut, number, static_cast<unsigned>(point));
             for (const auto& each : lives_) each->doomed = true;
@@ -142,8 +142,11 @@ World::LifePtr World::make_life() {
     life->owner.to_phone = [this, weak = std::weak_ptr{life}](std::string phone, std::string text,
                                                               std::function<void(bool)> done) {
         const bool sent = dice_.chance(0.97);
-        if (sent) in(static_cast<std::int64_t>(dice_.between(100, 5000)), [this, phone, text] { message_came(phone, text); });
-        in(50, [held = weak.lock(), done = std::move(done), sent] { if (!held->dead) done(sent); });
+        if (sent)
+            in(static_cast<std::int64_t>(dice_.between(100, 5000)), [this, phone, text] { message_came(phone, text); });
+        in(50, [held = weak.lock(), done = std::move(done), sent] {
+            if (!held->dead) done(sent);
+        });
     };
     return life;
 }
@@ -168,8 +171,7 @@ void World::guard(const LifePtr& life, const std::function<void()>& action) {
         bury(life, Kind::killed);
         return;
     }
-    if (const auto& lost = life->owner.lost())
-        bury(life, lost->code == Errc::fenced ? Kind::fenced : Kind::owner_lost);
+    if (const auto& lost = life->owner.lost()) bury(life, lost->code == Errc::fenced ? Kind::fenced : Kind::owner_lost);
 }
 
 void World::bury(const LifePtr& life, Kind how) {
@@ -224,7 +226,9 @@ bool World::takes_over(const LifePtr& life, const std::optional<Unseal>& unseal)
             if (!unseal) judge_refusal(started.error());
             sealed(started.error());
         } else if (!ending_) {
-            in(static_cast<std::int64_t>(dice_.between(500, 5000)), [this] { if (!current_) start(std::nullopt); });
+            in(static_cast<std::int64_t>(dice_.between(500, 5000)), [this] {
+                if (!current_) start(std::nullopt);
+            });
         }
     });
     if (!serves) {
@@ -232,7 +236,9 @@ bool World::takes_over(const LifePtr& life, const std::optional<Unseal>& unseal)
             life->dead = true;
             std::erase(lives_, life);
         } else if (!ending_ && !current_) {
-            in(static_cast<std::int64_t>(dice_.between(500, 5000)), [this] { if (!current_) start(std::nullopt); });
+            in(static_cast<std::int64_t>(dice_.between(500, 5000)), [this] {
+                if (!current_) start(std::nullopt);
+            });
         }
         return false;
     }

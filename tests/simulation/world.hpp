@@ -25,17 +25,17 @@ public:
 private:
     // ── Signers and what they, or others in their name, are about to do (errands.cpp) ──
     enum class Plan : std::uint8_t {
-        plain,           // authorise, sign
-        in_parts,        // sign one after the other
-        with_key,        // with an Idempotency-Key, asked again
-        wrong_pin,       // right code: the phone is in other hands
+        plain,      // authorise, sign
+        in_parts,   // sign one after the other
+        with_key,   // with an Idempotency-Key, asked again
+        wrong_pin,  // right code: the phone is in other hands
         wrong_code,
         wrong_both,
-        old_code,        // one that was used
-        same_code,       // two authorise at once with one code
-        replayed_sad,    // after it was used
-        burst,           // the same signature asked for many times at once
-        more_hashes,     // one hash, twice
+        old_code,      // one that was used
+        same_code,     // two authorise at once with one code
+        replayed_sad,  // after it was used
+        burst,         // the same signature asked for many times at once
+        more_hashes,   // one hash, twice
         other_hash,
         other_portal,
         other_credential,
@@ -166,7 +166,6 @@ private:
     double hostile_ = 0.2, failing_module_ = 0.01;
     std::int64_t trouble_ = 30'000, patience_until_ = 0;
     std::uint64_t wanted_ = 0;
-
 };
 
 }  // namespace qscd::sam::simulation

@@ -4,13 +4,13 @@ namespace qscd::sam {
 
 Result<cell::Credential> active_credential(Result<std::optional<cell::Credential>> found) {
     QSCD_TRY(auto cell, std::move(found));
-    if (!cell || (cell->state() != cell::Credential::ACTIVE && cell->state() != cell::Credential::DISABLED))
+    if (!cell || cell->state() < cell::Credential::ACTIVE)
         return Error{Errc::parameter_invalid, "no such credential", {"string", "credentialID"}};
     return std::move(*cell);
 }
 
 Result<void> usable(const cell::Credential& cell, TimePoint now) {
-    if (cell.state() == cell::Credential::DISABLED) return Error{Errc::credential_disabled};
+    if (cell.state() != cell::Credential::ACTIVE) return Error{Errc::credential_disabled};
     if (now > from_unix(cell.not_after())) return Error{Errc::certificate_expired};
     return success();
 }

@@ -105,6 +105,8 @@ struct EnterModule {
     Activation activation;
     CkaId key;
     Bytes public_key;  // the certified one, DER
+    unsigned shard;    // where the key is, as its cell says: number and label
+    std::string token;
 };
 template <class T>
 struct Answer {

@@ -1,5 +1,5 @@
 // Where the activation's nonces, codes and tokens come from: a parameter, so that a run can be repeated from a seed.
-// samd hands in base's fill_random. Thread rules: as the source that is handed in.
+// samd hands in what qscd/sam/secrets.hpp mixes. Thread rules: as the source that is handed in.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,8 @@
 
 namespace qscd::sam {
 
-// Fills all of it with bytes that nobody can foresee. It cannot fail: a process without randomness stops.
+// Fills all of it with bytes that nobody can foresee. It cannot fail: whoever hands it in has seen
+// before that there is enough.
 using Random = std::function<void(std::span<std::uint8_t>)>;
 
 template <class Fixed>

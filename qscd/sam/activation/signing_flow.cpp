@@ -61,7 +61,7 @@ auto SigningFlow::intend(Cells cells, const Given& given) -> DecisionType {
     if (!activation) return refuse(asked, activation.error());
 
     intent_ = given.next_seq;
-    permission_.emplace(std::move(activation.value()), *key, bytes_of(cell.public_key()));
+    permission_.emplace(std::move(activation.value()), *key, bytes_of(cell.public_key()), cell.shard(), cell.token());
     DecisionType decision;
     decision.records.push_back(
         {Event::sign_intent,
@@ -84,7 +84,7 @@ Result<SignatureList> SigningFlow::settle(cell::Credential& cell, Event& event, 
     auto* answer = answer_to(cell, module_->activation().sad(), request_->idempotency_key);
     if (!module_
              ->verified()) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
-        cell.set_state(cell::Credential::DISABLED);
+        if (cell.state() == cell::Credential::ACTIVE) cell.set_state(cell::Credential::DISABLED);
         if (answer != nullptr) answer->set_done(true);
         event = Event::signature_bad;
         alarms.push_back({"signature-does-not-verify", "credential " + request_->credential.hex()});

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/identifier.hpp"
+#include "base/request_id.hpp"
 #include "qscd/sam/cells/event.hpp"
 
 namespace qscd::sam {
@@ -21,6 +21,7 @@ struct Entry {
     std::string result = "ok";
     Fields fields = {};
     std::string sealed = {};
+    std::optional<RequestId> request = {};  // Ledger::record fills it in: the one that its thread works on
 };
 
 }  // namespace qscd::sam

@@ -34,6 +34,9 @@ enum class Event {
     unsealed,
     key_rotated,
     key_destroyed,
+    randomness_failed,
+    destruction_intended,
+    shard_finding,
 };
 
 struct EventRow {
@@ -68,9 +71,12 @@ inline constexpr std::array event_rows{
     EventRow{Event::unsealed, "unsealed"},
     EventRow{Event::key_rotated, "key-rotated"},
     EventRow{Event::key_destroyed, "key-destroyed"},
+    EventRow{Event::randomness_failed, "randomness-failed"},
+    EventRow{Event::destruction_intended, "destruction-intended"},
+    EventRow{Event::shard_finding, "shard-finding"},
 };
 constexpr std::string_view name_of(Event event) { return event_rows[static_cast<std::size_t>(event)].name; }
-static_assert(name_of(Event::refused) == "refused" && name_of(Event::key_destroyed) == "key-destroyed" &&
-              event_rows.size() == static_cast<std::size_t>(Event::key_destroyed) + 1);
+static_assert(name_of(Event::refused) == "refused" && name_of(Event::shard_finding) == "shard-finding" &&
+              event_rows.size() == static_cast<std::size_t>(Event::shard_finding) + 1);
 
 }  // namespace qscd::sam

@@ -166,7 +166,10 @@ void Ledger::put(const cell::Credential& cell) { stage(CellKind::credential, cel
 void Ledger::put(const cell::Device& cell) { stage(CellKind::device, cell); }
 void Ledger::put(const cell::Signer& cell) { stage(CellKind::signer, cell); }
 
-void Ledger::record(Entry entry) { staged_records_.push_back(std::move(entry)); }
+void Ledger::record(Entry entry) {
+    if (!entry.request) entry.request = current_request();
+    staged_records_.push_back(std::move(entry));
+}
 
 void Ledger::discard() {
     staged_order_.clear();
@@ -235,6 +238,7 @@ Result<void> Ledger::cut_batch() {
         record.set_type(std::string{name_of(entry.event)});
         record.set_actor(entry.actor);
         record.set_result(entry.result);
+        if (entry.request) record.set_request_id(string_of(entry.request->bytes()));
         for (const auto& [name, value] : entry.fields) {
             auto& field = *record.add_fields();
             field.set_name(std::string{name});

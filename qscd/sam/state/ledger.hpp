@@ -34,13 +34,17 @@ public:
     Result<std::optional<cell::Device>> device(const DeviceId& id);
     Result<std::optional<cell::Signer>> signer(const SignerId& id);
     bool knows(const CredentialId& id) const;
+    // The credentials among the next `count` cells, in the order of the array; answers where to go on, cell_count() at the
+    // end. A cell that is not the one the head speaks of is visited as its error. Errc::token_away, store_away.
+    using CredentialVisit = std::function<void(const Result<cell::Credential>&)>;
+    Result<std::size_t> walk_credentials(std::size_t from, std::size_t count, const CredentialVisit& visit);
     // The one credential that an enrolment leads to: its name follows from the enrolment's.
     CredentialId credential_of(const EnrolmentId& id) const;
 
     void put(const cell::Credential& cell);
     void put(const cell::Device& cell);
     void put(const cell::Signer& cell);
-    void record(Entry entry);
+    void record(Entry entry);  // caused by the request that this thread works on [AUD-02]
     std::uint64_t next_seq() const { return log_.size() + staged_records_.size(); }  // of the next record()
     bool dirty() const { return !staged_records_.empty(); }
 

@@ -8,6 +8,8 @@
 namespace qscd::sam {
 namespace {
 
+constexpr std::chrono::milliseconds anchor_patience{1000};
+
 Result<Bytes> digest_signed(hsm::Token::Outcome outcome) { return std::move(outcome.signature); }
 
 Result<DtbsR> hash_of(ByteView message) { return DtbsR::from(HashAlgorithm::sha256, sha256(message).bytes()); }
@@ -114,6 +116,14 @@ Result<std::vector<pb::Anchor>> ModuleKeys::anchors() {
     return out;
 }
 
-Result<void> ModuleKeys::anchor(const pb::Anchor& anchor) { return anchors_.write(protocol::encode(anchor)); }
+// The batch is durable already, and without its anchor this process would have to end. Where a module began anew for
+// another of its tokens, or refuses an object while somebody else looks at its neighbours, a second attempt is good.
+Result<void> ModuleKeys::anchor(const pb::Anchor& anchor) {
+    const auto bytes = protocol::encode(anchor);
+    auto written = anchors_.write(bytes);
+    if (!written && written.error().code == Errc::token_away && token_.wait_until_reachable(anchor_patience))
+        written = anchors_.write(bytes);
+    return written;
+}
 
 }  // namespace qscd::sam

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/file.hpp"
+#include "tests/instruments/pkcs11_spy/functions.hpp"
 
 namespace qscd::spy {
 namespace {
@@ -40,6 +41,15 @@ constexpr std::array attribute_names{
     AttributeName{"CKA_MODIFIABLE", CKA_MODIFIABLE},
     AttributeName{"CKA_COPYABLE", CKA_COPYABLE},
     AttributeName{"CKA_EC_POINT", CKA_EC_POINT},
+    AttributeName{"CKA_CLASS", CKA_CLASS},
+    AttributeName{"CKA_KEY_TYPE", CKA_KEY_TYPE},
+    AttributeName{"CKA_APPLICATION", CKA_APPLICATION},
+    AttributeName{"CKA_PUBLIC_EXPONENT", CKA_PUBLIC_EXPONENT},
+    AttributeName{"CKA_ALLOWED_MECHANISMS", CKA_ALLOWED_MECHANISMS},
+    AttributeName{"CKA_UNWRAP_TEMPLATE", CKA_UNWRAP_TEMPLATE},
+    AttributeName{"CKA_WRAP_WITH_TRUSTED", CKA_WRAP_WITH_TRUSTED},
+    AttributeName{"CKA_TRUSTED", CKA_TRUSTED},
+    AttributeName{"CKA_KEY_GEN_MECHANISM", CKA_KEY_GEN_MECHANISM},
 };
 
 [[noreturn]] void unreadable(std::string_view line) {
@@ -68,41 +78,109 @@ Bytes bytes_in(std::string_view text, std::string_view line) {
     return *std::move(out);
 }
 
+struct TokenField {
+    std::string_view name;
+    void (*set)(CK_TOKEN_INFO&, CK_ULONG);
+};
+constexpr std::array token_fields{
+    TokenField{"ulMaxSessionCount", [](CK_TOKEN_INFO& info, CK_ULONG value) { info.ulMaxSessionCount = value; }},
+    TokenField{"ulMaxRwSessionCount", [](CK_TOKEN_INFO& info, CK_ULONG value) { info.ulMaxRwSessionCount = value; }},
+    TokenField{"firmwareVersion",
+               [](CK_TOKEN_INFO& info, CK_ULONG value) {
+                   info.firmwareVersion = {static_cast<CK_BYTE>(value >> 8), static_cast<CK_BYTE>(value)};
+               }},
+};
+
+template <std::size_t N>
+void set_text(CK_UTF8CHAR (&field)[N], std::string_view text) {
+    std::ranges::fill(field, ' ');
+    std::ranges::copy(text.substr(0, N), field);
+}
+struct TokenWord {
+    std::string_view name;
+    void (*set)(CK_TOKEN_INFO&, std::string_view);
+};
+constexpr std::array token_word_fields{
+    TokenWord{"model", [](CK_TOKEN_INFO& info, std::string_view text) { set_text(info.model, text); }},
+    TokenWord{"manufacturerID",
+              [](CK_TOKEN_INFO& info, std::string_view text) { set_text(info.manufacturerID, text); }},
+};
+
+std::string token_field_in(const std::string& text, std::string_view line) {
+    if (std::ranges::find(token_fields, text, &TokenField::name) == token_fields.end()) unreadable(line);
+    return text;
+}
+
 }  // namespace
+
+// A line's first word, how many words it has, and what it does. What begins otherwise is a rule for calls.
+struct Faults::Directive {
+    std::string_view name;
+    std::size_t words;
+    void (*apply)(Faults&, const Words&, std::string_view line);
+};
+const std::vector<Faults::Directive>& Faults::directives() {
+    using Line = std::string_view;
+    static const std::vector<Directive> all{
+        {"delay", 3,
+         [](Faults& f, const Words& w, Line l) { f.delays_[w[1]] = std::chrono::milliseconds{number_in(w[2], l)}; }},
+        {"hold", 3, [](Faults& f, const Words& w, Line) { f.holds_[w[1]] = w[2]; }},
+        {"corrupt-signature", 1, [](Faults& f, const Words&, Line) { f.corrupt_ = true; }},
+        {"corrupt-signature-of", 2, [](Faults& f, const Words& w, Line) { f.corrupt_keys_.insert(w[1]); }},
+        {"permute-handles", 1, [](Faults& f, const Words&, Line) { f.permute_ = true; }},
+        {"lie-attribute", 3,
+         [](Faults& f, const Words& w, Line l) { f.lies_[attribute_in(w[1], l)] = bytes_in(w[2], l); }},
+        {"drop-attribute", 2, [](Faults& f, const Words& w, Line l) { f.dropped_.insert(attribute_in(w[1], l)); }},
+        {"token-info", 3,
+         [](Faults& f, const Words& w, Line l) {
+             if (std::ranges::count(token_word_fields, w[1], &TokenWord::name) == 1) f.token_words_[w[1]] = w[2];
+             else f.token_info_[token_field_in(w[1], l)] = number_in(w[2], l);
+         }},
+        {"stuck-random", 2,
+         [](Faults& f, const Words& w, Line l) {
+             if (w[1] == "repeat") f.repeat_random_ = true;
+             else f.stuck_random_ = bytes_in(w[1], l);
+         }},
+    };
+    return all;
+}
 
 void Faults::read(std::string_view text) {
     rules_.clear();
     delays_.clear();
     holds_.clear();
     lies_.clear();
+    dropped_.clear();
+    corrupt_keys_.clear();
+    token_info_.clear();
+    token_words_.clear();
     corrupt_ = permute_ = repeat_random_ = false;
     stuck_random_.reset();
     std::istringstream lines{std::string{text}};
     for (std::string line; std::getline(lines, line);) {
         line.erase(std::ranges::find(line, '#'), line.end());
         std::istringstream stream{line};
-        std::vector<std::string> words;
+        Words words;
         for (std::string word; stream >> word;) words.push_back(word);
         if (words.empty()) continue;
-        const auto is = [&](std::string_view name, std::size_t count) {
-            return words[0] == name && words.size() == count;
-        };
-        if (is("delay", 3)) delays_[words[1]] = std::chrono::milliseconds{number_in(words[2], line)};
-        else if (is("hold", 3)) holds_[words[1]] = words[2];
-        else if (is("corrupt-signature", 1)) corrupt_ = true;
-        else if (is("permute-handles", 1)) permute_ = true;
-        else if (is("lie-attribute", 3)) lies_[attribute_in(words[1], line)] = bytes_in(words[2], line);
-        else if (is("stuck-random", 2) && words[1] == "repeat") repeat_random_ = true;
-        else if (is("stuck-random", 2)) stuck_random_ = bytes_in(words[1], line);
-        else if (words[0].starts_with("C_") && (words.size() == 3 || (words.size() == 4 && words[3] == "after"))) {
-            const bool later = words[1].ends_with('+');
-            if (later) words[1].pop_back();
-            rules_.push_back(
-                {words[0], number_in(words[1], line), later, {number_in(words[2], line), words.size() == 4}});
-        } else {
-            unreadable(line);
-        }
+        const auto known = std::ranges::find(directives(), words[0], &Directive::name);
+        if (known == directives().end()) add_rule(std::move(words), line);
+        else if (words.size() == known->words) known->apply(*this, words, line);
+        else unreadable(line);
     }
+}
+
+void Faults::add_rule(Words words, std::string_view line) {
+    const bool named = words[0] == "*" || std::ranges::count(function_names, words[0]) == 1;
+    const bool after = words.size() == 4 && words[3] == "after";
+    if (!named || (words.size() != 3 && !after)) unreadable(line);
+    const bool later = words[1].ends_with('+');
+    if (later) words[1].pop_back();
+    Verdict verdict;
+    if (words[2] == "lose-sessions") verdict.sessions_lost = true;
+    else if (words[2] == "log-out") verdict.logged_out = true;
+    else verdict.fault = Fault{number_in(words[2], line), after};
+    rules_.push_back({words[0], number_in(words[1], line), later, verdict});
 }
 
 void Faults::refresh() {
@@ -117,16 +195,26 @@ void Faults::refresh() {
     read(there ? read_file(file_).value() : std::string{});
 }
 
-std::optional<Fault> Faults::next(std::string_view function) {
+Verdict Faults::next(std::string_view function) {
     const std::lock_guard guard{lock_};
     refresh();
-    std::optional<Fault> out;
+    Verdict out;
+    const bool of_a_device = function != "C_Initialize" && function != "C_Finalize";
     for (auto& rule : rules_) {
-        if (rule.function != function) continue;
+        if (rule.function != function && !(rule.function == "*" && of_a_device)) continue;
         ++rule.seen;
-        if (rule.seen == rule.first || (rule.and_later && rule.seen > rule.first)) out = rule.fault;
+        if (rule.seen != rule.first && !(rule.and_later && rule.seen > rule.first)) continue;
+        if (rule.verdict.fault) out.fault = rule.verdict.fault;
+        out.sessions_lost |= rule.verdict.sessions_lost;
+        out.logged_out |= rule.verdict.logged_out;
     }
     return out;
+}
+
+void Faults::command(std::string_view lines) {
+    const std::lock_guard guard{lock_};
+    refresh();  // what the file says now is what these lines take the place of
+    read(lines);
 }
 
 void Faults::wait(std::string_view function) {
@@ -140,9 +228,9 @@ void Faults::wait(std::string_view function) {
     while (!gate.empty() && !std::filesystem::exists(gate)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }
 
-bool Faults::corrupts_signatures() {
+bool Faults::corrupts_signature_of(const std::string& id) {
     const std::lock_guard guard{lock_};
-    return corrupt_;
+    return corrupt_ || corrupt_keys_.contains(id);
 }
 
 bool Faults::permutes_handles() {
@@ -154,6 +242,21 @@ std::optional<Bytes> Faults::lie(CK_ATTRIBUTE_TYPE type) {
     const std::lock_guard guard{lock_};
     const auto found = lies_.find(type);
     return found != lies_.end() ? std::optional{found->second} : std::nullopt;
+}
+
+bool Faults::drops(CK_ATTRIBUTE_TYPE type) {
+    const std::lock_guard guard{lock_};
+    return dropped_.contains(type);
+}
+
+void Faults::falsify(CK_TOKEN_INFO& info) {
+    const std::lock_guard guard{lock_};
+    for (const auto& [name, value] : token_info_)
+        for (const auto& field : token_fields)
+            if (field.name == name) field.set(info, value);
+    for (const auto& [name, text] : token_words_)
+        for (const auto& field : token_word_fields)
+            if (field.name == name) field.set(info, text);
 }
 
 void Faults::spoil_random(std::span<std::uint8_t> out) {

@@ -1,11 +1,12 @@
 // A SoftHSM2 token with the spy before it, in this process. The spy is loaded once a process and keeps the files it was
-// given first: one such token a test binary, all its tests share it.
+// given first: one such token a test binary, all its tests share it, unless each has its own by load_own().
 #pragma once
 
 #include <cstdlib>
 
 #include "base/file.hpp"
 #include "tests/instruments/pkcs11_spy/call_log.hpp"
+#include "tests/instruments/pkcs11_spy/spy_instance.hpp"
 #include "tests/unit/hsm/soft_token.hpp"
 
 namespace qscd::hsm {
@@ -17,6 +18,14 @@ struct SpiedToken : SoftToken {
         ::setenv("QSCD_SPY_FAULTS", faults().c_str(), 1);
     }
     Result<std::shared_ptr<Module>> load_spied() const { return load(QSCD_SPY_LIBRARY); }
+    // A spy of this token's own before a SoftHSM2 of its own, whatever else the process has loaded: both are copied.
+    Result<std::shared_ptr<Module>> load_own() const {
+        std::filesystem::copy_file(library(), folder / "module.so");
+        std::filesystem::copy_file(QSCD_SPY_LIBRARY, own_spy());
+        ::setenv("QSCD_SPY_TARGET", (folder / "module.so").c_str(), 1);
+        return load(own_spy());
+    }
+    std::filesystem::path own_spy() const { return folder / "spy.so"; }
 
     std::filesystem::path log() const { return folder / "calls.log"; }
     std::filesystem::path faults() const { return folder / "faults"; }

@@ -5,129 +5,11 @@
 //   QSCD_SPY_LOG      file that gets a line a call (call_log.hpp says how it reads); optional
 //   QSCD_SPY_FAULTS   control file (faults.hpp says what it may hold); optional
 //
-// Thread rules: as good as the module behind it; a line is one write(2) to a file opened with O_APPEND.
-#include <array>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <map>
-#include <mutex>
-#include <set>
-#include <unistd.h>
-
-#include "base/digest.hpp"
-#include "tests/instruments/pkcs11_spy/faults.hpp"
-#include "tests/instruments/pkcs11_spy/functions.hpp"
+// Thread rules: as good as the module behind it.
+#include "tests/instruments/pkcs11_spy/spy_state.hpp"
 
 namespace qscd::spy {
 namespace {
-
-std::string from_environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::string{} : value;
-}
-
-[[noreturn]] void give_up(const std::string& reason) {
-    (void)std::fprintf(stderr, "pkcs11 spy: %s\n", reason.c_str());
-    std::abort();
-}
-
-std::string in_hex(CK_ULONG value) {
-    std::array<char, 32> out{};
-    (void)std::snprintf(out.data(), out.size(), "0x%lx", static_cast<unsigned long>(value));
-    return out.data();
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c > ' ' && c < 127 && c != '%') out += c;
-        else out += "%" + to_hex(ByteView{reinterpret_cast<const std::uint8_t*>(&c), 1});
-    }
-    return out;
-}
-
-std::string digest_of(const void* data, CK_ULONG size) {
-    return sha256(ByteView{static_cast<const std::uint8_t*>(data), size}).hex();
-}
-
-// One line of the log, in the making.
-struct Line {
-    std::string_view function;
-    std::string fields = {};
-    bool silent = false;
-    void add(std::string_view name, std::string_view value) {
-        if (!value.empty()) fields += " " + std::string{name} + "=" + std::string{value};
-    }
-};
-
-struct KnownKey {
-    std::string id, label;
-};
-struct Operation {
-    KnownKey key;
-    CK_MECHANISM_TYPE mechanism;
-};
-
-struct Spy {
-    const CK_FUNCTION_LIST* real = nullptr;
-    CK_FUNCTION_LIST ours{};
-    int log = -1;
-    Faults faults{from_environment("QSCD_SPY_FAULTS")};
-    std::mutex lock;
-    std::map<CK_SESSION_HANDLE, Operation> operations;  // begun by C_SignInit, ended by C_Sign
-    std::set<CK_OBJECT_HANDLE> signers;                 // keys that C_SignInit was asked for
-
-    Spy();
-    void write(const Line& line, std::string_view function, const CK_RV* rv) const {
-        if (log < 0 || line.silent) return;
-        const auto now = std::chrono::system_clock::now().time_since_epoch();
-        std::string text = "time=" + std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()) +
-                           " pid=" + std::to_string(::getpid()) + " call=" + std::string{function} + line.fields;
-        if (rv != nullptr) text += " rv=" + in_hex(*rv);
-        text += "\n";
-        if (::write(log, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-            give_up("cannot write the log");
-    }
-    KnownKey look_at(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) const {
-        std::array<std::uint8_t, 256> id{}, label{};
-        std::array wanted{CK_ATTRIBUTE{CKA_ID, id.data(), id.size()},
-                          CK_ATTRIBUTE{CKA_LABEL, label.data(), label.size()}};
-        real->C_GetAttributeValue(session, object, wanted.data(), wanted.size());
-        const auto value = [](const CK_ATTRIBUTE& attribute) {
-            return attribute.ulValueLen > 256
-                       ? ByteView{}  // also CK_UNAVAILABLE_INFORMATION
-                       : ByteView{static_cast<const std::uint8_t*>(attribute.pValue), attribute.ulValueLen};
-        };
-        return {to_hex(value(wanted[0])), escaped(text_of(value(wanted[1])))};
-    }
-};
-
-Spy& spy() {
-    static Spy one;
-    return one;
-}
-
-void describe(Line& line, const KnownKey& key) {
-    line.add("id", key.id);
-    line.add("label", key.label);
-}
-
-// What a template says of the object it makes.
-void describe(Line& line, const CK_ATTRIBUTE* attributes, CK_ULONG count) {
-    for (CK_ULONG i = 0; i < count; ++i) {
-        const auto& each = attributes[i];
-        if (each.pValue == nullptr) continue;
-        const ByteView value{static_cast<const std::uint8_t*>(each.pValue), each.ulValueLen};
-        if (each.type == CKA_ID) line.add("id", to_hex(value));
-        if (each.type == CKA_LABEL && value.size() <= 64) line.add("label", escaped(text_of(value)));
-        if (each.type == CKA_APPLICATION) line.add("application", escaped(text_of(value)));
-        if (each.type == CKA_CLASS && value.size() == sizeof(CK_ULONG))
-            line.add("class", in_hex(*static_cast<const CK_ULONG*>(each.pValue)));
-    }
-}
 
 // What is done around a call besides forwarding it. `before` may change what the module is given.
 template <auto Member>
@@ -162,7 +44,6 @@ QSCD_RECORD(C_Initialize, Recorded);
 QSCD_RECORD(C_InitToken, Recorded);
 QSCD_RECORD(C_InitPIN, RecordedSession);
 QSCD_RECORD(C_SetPIN, RecordedSession);
-QSCD_RECORD(C_CloseSession, RecordedSession);
 QSCD_RECORD(C_Login, RecordedSession);
 QSCD_RECORD(C_Logout, RecordedSession);
 QSCD_RECORD(C_FindObjectsInit, RecordedSession);
@@ -172,7 +53,6 @@ QSCD_RECORD(C_EncryptInit, RecordedKeyOperation);
 QSCD_RECORD(C_DecryptInit, RecordedKeyOperation);
 QSCD_RECORD(C_SignRecoverInit, RecordedKeyOperation);
 QSCD_RECORD(C_WrapKey, RecordedKeyOperation);
-QSCD_RECORD(C_UnwrapKey, RecordedKeyOperation);
 QSCD_RECORD(C_DeriveKey, RecordedKeyOperation);
 #undef QSCD_RECORD
 
@@ -183,17 +63,64 @@ struct Around<&CK_FUNCTION_LIST::C_Finalize> : Recorded {
         spy().operations.clear();
         spy().signers.clear();
     }
+    static void after(Line&, CK_RV& rv, auto&...) {
+        const std::lock_guard guard{spy().lock};
+        if (rv == CKR_OK) spy().sessions.clear();
+    }
 };
 
 template <>
+struct Around<&CK_FUNCTION_LIST::C_CloseSession> : RecordedSession {
+    static void after(Line&, CK_RV& rv, CK_SESSION_HANDLE session) {
+        const std::lock_guard guard{spy().lock};
+        if (rv == CKR_OK) spy().sessions.erase(session);
+    }
+};
+
+template <>
+struct Around<&CK_FUNCTION_LIST::C_CloseAllSessions> : Recorded {
+    static void after(Line&, CK_RV& rv, CK_SLOT_ID slot) {
+        const std::lock_guard guard{spy().lock};
+        if (rv == CKR_OK) std::erase_if(spy().sessions, [&](const auto& each) { return each.second == slot; });
+    }
+};
+
+template <>
+struct Around<&CK_FUNCTION_LIST::C_GetTokenInfo> {
+    static void before(Line& line, auto&...) { line.silent = true; }
+    static void after(Line&, CK_RV& rv, CK_SLOT_ID, CK_TOKEN_INFO* info) {
+        if (rv == CKR_OK) spy().faults.falsify(*info);
+    }
+};
+
+// A template as the module gets it. One store for each of a call's templates, until the thread's next call.
+template <int Which>
+void drop_attributes(CK_ATTRIBUTE_PTR& attributes, CK_ULONG& count) {
+    thread_local std::vector<CK_ATTRIBUTE> kept;
+    kept.assign(attributes, attributes + count);
+    std::erase_if(kept, [](const CK_ATTRIBUTE& each) { return spy().faults.drops(each.type); });
+    attributes = kept.data();
+    count = kept.size();
+}
+
+template <>
 struct Around<&CK_FUNCTION_LIST::C_OpenSession> : Recorded {
-    static void after(Line& line, CK_RV& rv, CK_SLOT_ID, CK_FLAGS, void*, CK_NOTIFY, CK_SESSION_HANDLE* session) {
-        if (rv == CKR_OK) line.add("session", std::to_string(*session));
+    static void after(Line& line, CK_RV& rv, CK_SLOT_ID slot, CK_FLAGS, void*, CK_NOTIFY, CK_SESSION_HANDLE* session) {
+        if (rv != CKR_OK) return;
+        line.add("session", std::to_string(*session));
+        const std::lock_guard guard{spy().lock};
+        spy().sessions.insert_or_assign(*session, slot);
     }
 };
 
 template <>
 struct Around<&CK_FUNCTION_LIST::C_GenerateKeyPair> : RecordedSession {
+    static void before(Line& line, CK_SESSION_HANDLE session, CK_MECHANISM_PTR, CK_ATTRIBUTE_PTR& of_public,
+                       CK_ULONG& count_of_public, CK_ATTRIBUTE_PTR& of_private, CK_ULONG& count_of_private, auto&...) {
+        RecordedSession::before(line, session);
+        drop_attributes<0>(of_public, count_of_public);
+        drop_attributes<1>(of_private, count_of_private);
+    }
     static void after(Line& line, CK_RV&, CK_SESSION_HANDLE, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR, CK_ULONG,
                       CK_ATTRIBUTE_PTR wanted, CK_ULONG count, auto&...) {
         line.add("mechanism", in_hex(mechanism->mechanism));
@@ -203,6 +130,11 @@ struct Around<&CK_FUNCTION_LIST::C_GenerateKeyPair> : RecordedSession {
 
 template <>
 struct Around<&CK_FUNCTION_LIST::C_GenerateKey> : RecordedSession {
+    static void before(Line& line, CK_SESSION_HANDLE session, CK_MECHANISM_PTR, CK_ATTRIBUTE_PTR& wanted,
+                       CK_ULONG& count, auto&...) {
+        RecordedSession::before(line, session);
+        drop_attributes<0>(wanted, count);
+    }
     static void after(Line& line, CK_RV&, CK_SESSION_HANDLE, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR wanted,
                       CK_ULONG count, auto&...) {
         line.add("mechanism", in_hex(mechanism->mechanism));
@@ -211,7 +143,20 @@ struct Around<&CK_FUNCTION_LIST::C_GenerateKey> : RecordedSession {
 };
 
 template <>
+struct Around<&CK_FUNCTION_LIST::C_UnwrapKey> : RecordedKeyOperation {
+    static void before(Line& line, CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key,
+                       CK_BYTE_PTR, CK_ULONG, CK_ATTRIBUTE_PTR& wanted, CK_ULONG& count, auto&...) {
+        RecordedKeyOperation::before(line, session, mechanism, key);
+        drop_attributes<0>(wanted, count);
+    }
+};
+
+template <>
 struct Around<&CK_FUNCTION_LIST::C_CreateObject> : RecordedSession {
+    static void before(Line& line, CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR& wanted, CK_ULONG& count, auto&...) {
+        RecordedSession::before(line, session);
+        drop_attributes<0>(wanted, count);
+    }
     static void after(Line& line, CK_RV&, CK_SESSION_HANDLE, CK_ATTRIBUTE_PTR wanted, CK_ULONG count, auto&...) {
         describe(line, wanted, count);
     }
@@ -320,11 +265,13 @@ struct Around<&CK_FUNCTION_LIST::C_Sign> {
             return;
         }
         line.add("session", std::to_string(session));
+        signing_key().clear();
         {
             const std::lock_guard guard{spy().lock};
             if (const auto begun = spy().operations.find(session); begun != spy().operations.end()) {
                 describe(line, begun->second.key);
                 line.add("mechanism", in_hex(begun->second.mechanism));
+                signing_key() = begun->second.key.id;
                 spy().operations.erase(begun);
             }
         }
@@ -334,8 +281,14 @@ struct Around<&CK_FUNCTION_LIST::C_Sign> {
     static void after(Line& line, CK_RV& rv, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR signature,
                       CK_ULONG_PTR size) {
         if (signature == nullptr || rv != CKR_OK) return;
-        if (spy().faults.corrupts_signatures()) signature[*size - 1] ^= 1;
+        if (spy().faults.corrupts_signature_of(signing_key())) signature[*size - 1] ^= 1;
         line.add("out", digest_of(signature, *size));
+    }
+
+private:
+    static std::string& signing_key() {  // between before and after of one call
+        thread_local std::string id;
+        return id;
     }
 };
 
@@ -345,7 +298,11 @@ template <class... Args, CK_RV (*CK_FUNCTION_LIST::*Member)(Args...), std::size_
 struct Forward<Member, Index> {
     static CK_RV call(Args... args) {
         Line line{function_names[Index]};
-        const auto fault = spy().faults.next(line.function);
+        ++spy().counts[Index];
+        const auto verdict = spy().faults.next(line.function);
+        const auto& fault = verdict.fault;
+        if (verdict.sessions_lost) spy().lose_sessions();
+        if (verdict.logged_out) spy().log_out();
         Around<Member>::before(line, args...);
         CK_RV rv = fault ? fault->rv : CKR_OK;
         if (!fault || fault->after) {
@@ -359,33 +316,38 @@ struct Forward<Member, Index> {
     }
 };
 
-CK_RV get_function_list(CK_FUNCTION_LIST** out) {
-    *out = &spy().ours;
-    return CKR_OK;
-}
+CK_RV get_function_list(CK_FUNCTION_LIST** out);
 
-Spy::Spy() {
-    const auto target = from_environment("QSCD_SPY_TARGET");
-    void* library = ::dlopen(target.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) give_up("cannot load QSCD_SPY_TARGET=" + target);
-    const auto list = reinterpret_cast<CK_C_GetFunctionList>(::dlsym(library, "C_GetFunctionList"));
-    CK_FUNCTION_LIST* found = nullptr;
-    if (list == nullptr || list(&found) != CKR_OK) give_up(target + " is no PKCS#11 module");
-    real = found;
-    ours.version = real->version;
-#define QSCD_FORWARD(function) ours.function = Forward<&CK_FUNCTION_LIST::function, function_index(#function)>::call;
+CK_FUNCTION_LIST forwarding() {
+    CK_FUNCTION_LIST list{};
+    list.version = spy().real->version;
+#define QSCD_FORWARD(function) list.function = Forward<&CK_FUNCTION_LIST::function, function_index(#function)>::call;
     QSCD_SPY_FUNCTIONS(QSCD_FORWARD)
 #undef QSCD_FORWARD
-    ours.C_GetFunctionList = get_function_list;
-    if (const auto file = from_environment("QSCD_SPY_LOG"); !file.empty()) {
-        log = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-        if (log < 0) give_up("cannot open QSCD_SPY_LOG=" + file);
-    }
+    list.C_GetFunctionList = get_function_list;
+    return list;
+}
+
+CK_RV get_function_list(CK_FUNCTION_LIST** out) {
+    static CK_FUNCTION_LIST list = forwarding();
+    *out = &list;
+    return CKR_OK;
 }
 
 }  // namespace
 }  // namespace qscd::spy
 
-extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
-    return qscd::spy::get_function_list(list);
+#define QSCD_EXPORT extern "C" __attribute__((visibility("default")))
+QSCD_EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) { return qscd::spy::get_function_list(list); }
+
+// For a test in the same process: spy_instance.hpp.
+QSCD_EXPORT unsigned long qscd_spy_calls(const char* function) {
+    const auto index = qscd::spy::function_index(function);
+    if (index >= qscd::spy::function_names.size()) qscd::spy::give_up(std::string{"no such function: "} + function);
+    return qscd::spy::spy().counts[index];
 }
+QSCD_EXPORT unsigned long qscd_spy_open_sessions() {
+    const std::lock_guard guard{qscd::spy::spy().lock};
+    return qscd::spy::spy().sessions.size();
+}
+QSCD_EXPORT void qscd_spy_command(const char* lines) { qscd::spy::spy().faults.command(lines); }

@@ -81,7 +81,7 @@ policy::ModuleRegistry registry_of(std::string_view qscd_table) {
     const Folder folder;
     std::ofstream{folder / "softhsm2.toml"} << "name = \"softhsm2\"\nlibrary = \"/usr/lib/libsofthsm2.so\"\n"
                                                "model = \"SoftHSM v2\"\nmanufacturer = \"SoftHSM project\"\n"
-                                               "concurrency = 2\n"
+                                               "firmware = [\"2.6\"]\nconcurrency = 2\n"
                                             << qscd_table;
     return policy::ModuleRegistry::load(folder.path()).value();
 }

@@ -7,7 +7,7 @@
 #include "ca/issuing/ca_certificates.hpp"
 #include "ca/issuing/certificate_parts.hpp"
 #include "ca/issuing/issuing.hpp"
-#include "hsm/provider.hpp"
+#include "hsm/provider/provider.hpp"
 #include "tests/instruments/cluster/place.hpp"
 
 namespace qscd::ca {

@@ -4,6 +4,7 @@
 
 #include "base/openssl.hpp"
 #include "base/random.hpp"
+#include "hsm/anchor.hpp"
 #include "hsm/session.hpp"
 #include "tests/instruments/pkcs11_spy/spied_token.hpp"
 #include "tests/unit/hsm/other_owner.hpp"
@@ -18,15 +19,19 @@ struct FenceTest : ::testing::Test {
     std::unique_ptr<OtherOwner> other;
     std::optional<GeneratedKey> head;
 
+    // Once for this suite and those of its parameters: the spy is one a process.
     static void SetUpTestSuite() {
+        if (place) return;
         place = std::make_unique<SpiedToken>("fence");
         module = place->load_spied().value();
         ASSERT_TRUE(SoftToken::initialise(*module, "sam"));
     }
-    static void TearDownTestSuite() {
-        module.reset();
-        place.reset();
-    }
+    struct End : ::testing::Environment {
+        void TearDown() override {
+            module.reset();
+            place.reset();
+        }
+    };
     void SetUp() override {
         place->command("");
         token = SoftToken::open(module, "sam").value();
@@ -55,6 +60,8 @@ struct FenceTest : ::testing::Test {
         return *std::move(outcome);
     }
 };
+
+[[maybe_unused]] const auto* const end = ::testing::AddGlobalTestEnvironment(new FenceTest::End);
 
 TEST_F(FenceTest, ACachedHandleDoesNotSign) {
     take_over();
@@ -150,6 +157,86 @@ TEST_F(FenceTest, AnAbsentTokenIsNoFence) {
     std::filesystem::rename(place->folder / "away", place->tokens());
     while (!token->reachable()) std::this_thread::yield();
     EXPECT_TRUE(token->sign_fenced(*head->key, Scheme::ecdsa, hash()).signature);
+}
+
+// An owner that fell asleep in Anchors::write after it had looked, and wakes up when another has taken over.
+struct Sleeper {
+    const char* name;
+    Anchors::Form form;
+    const char* asleep_in;
+};
+struct LateAnchor : FenceTest, ::testing::WithParamInterface<Sleeper> {};
+INSTANTIATE_TEST_SUITE_P(, LateAnchor,
+                         ::testing::Values(Sleeper{"Label", Anchors::Form::label, "C_SetAttributeValue"},
+                                           Sleeper{"Numbered", Anchors::Form::numbered, "C_CreateObject"}),
+                         [](const auto& test) { return test.param.name; });
+TEST_P(LateAnchor, NeverTouchesWhatTheNextOwnerWasToldIsWritten) {
+    const spy::Instance spy{QSCD_SPY_LIBRARY};
+    for (int writes = 1; writes <= 4; ++writes) {
+        SCOPED_TRACE(writes);
+        const auto name = std::string{GetParam().name} + std::to_string(writes);
+        auto sleeper = Anchors::open(*token, name).value();
+        ASSERT_TRUE(sleeper.create(view_of("genesis"), GetParam().form));
+        for (const auto* text : {"old-1", "old-2"}) {
+            ASSERT_TRUE(sleeper.write(view_of(text)));
+        }
+        const auto gate = place->folder / ("gate-" + name);
+        place->command(std::string{"hold "} + GetParam().asleep_in + " " + gate.string() + "\n");
+        const auto calls = spy.calls(GetParam().asleep_in);
+        Result<void> late = success();
+        std::thread asleep{[&] { late = sleeper.write(view_of("old-3")); }};
+        while (spy.calls(GetParam().asleep_in) == calls) std::this_thread::yield();
+        for (int i = 1; i <= writes; ++i) {
+            ASSERT_EQ(other->say("write " + name + " new-" + std::to_string(i)), "ok");
+        }
+        std::ofstream{gate} << "open";
+        asleep.join();
+        place->command("");
+        if (GetParam().form == Anchors::Form::label) EXPECT_FALSE(late);
+        if (!late) EXPECT_EQ(late.error().code, Errc::fenced);
+        EXPECT_EQ(other->say("newest " + name), "new-" + std::to_string(writes));
+        EXPECT_EQ(other->hear(), "ok");
+        EXPECT_EQ(other->say("write " + name + " new-on"), "ok") << "who took over goes on";
+        const auto later = sleeper.write(view_of("old-4"));
+        ASSERT_FALSE(later);
+        EXPECT_EQ(later.error().code, Errc::fenced);
+        EXPECT_EQ(text_of(Anchors::open(*token, name).value().read().value().whole.at(0)), "new-on");
+    }
+}
+
+TEST_P(LateAnchor, ThatLandsBeforeTheNextOwnerWroteFencesThatOne) {
+    const auto name = std::string{GetParam().name} + "-early";
+    auto first = Anchors::open(*token, name).value();
+    ASSERT_TRUE(first.create(view_of("genesis"), GetParam().form));
+    auto next = Anchors::open(*token, name).value();
+    ASSERT_TRUE(first.write(view_of("old-1")));
+    EXPECT_EQ(next.write(view_of("new-1")).error().code, Errc::fenced);
+    auto again = Anchors::open(*token, name).value();
+    EXPECT_TRUE(again.write(view_of("new-1"))) << "a start anew mends it";
+    EXPECT_EQ(first.write(view_of("old-2")).error().code, Errc::fenced);
+}
+
+// The next owner has made its own and not yet destroyed the other's: the late one may hear of success once, no more.
+TEST_F(FenceTest, ALateAnchorBetweenMakingAndDestroyingIsLostWithItsObject) {
+    const spy::Instance spy{QSCD_SPY_LIBRARY};
+    auto late = Anchors::open(*token, "between").value();
+    ASSERT_TRUE(late.create(view_of("genesis"), Anchors::Form::label));
+    ASSERT_TRUE(late.write(view_of("old-1")));
+    auto next = Anchors::open(*token, "between").value();
+    const auto gate = place->folder / "gate-between";
+    place->command("hold C_DestroyObject " + gate.string() + "\n");
+    const auto calls = spy.calls("C_DestroyObject");
+    Result<void> written = success();
+    std::thread taking_over{[&] { written = next.write(view_of("new-1")); }};
+    while (spy.calls("C_DestroyObject") == calls) std::this_thread::yield();
+    EXPECT_TRUE(late.write(view_of("old-2")));
+    std::ofstream{gate} << "open";
+    taking_over.join();
+    place->command("");
+    EXPECT_TRUE(written);
+    EXPECT_EQ(text_of(Anchors::open(*token, "between").value().read().value().whole.at(0)), "new-1");
+    EXPECT_EQ(late.write(view_of("old-3")).error().code, Errc::fenced);
+    EXPECT_TRUE(next.write(view_of("new-2")));
 }
 
 TEST_F(FenceTest, TheNextOwnerSeesItsOwnDestructionConfirmed) {

@@ -4,7 +4,10 @@
 //   make CKA_ID LABEL        a P-256 key
 //   destroy CKA_ID
 //   anchor NAME              writes 1, 2, 3 … into it and says each once it is durable, until it is killed
+//   write NAME TEXT          one write into it, as the same owner each time
+//   newest NAME              says what it reads there
 #include <iostream>
+#include <map>
 #include <sstream>
 
 #include "hsm/anchor.hpp"
@@ -21,12 +24,28 @@ Result<void> write_for_ever(Token& token, const std::string& name) {
     }
 }
 
+Result<Anchors*> anchors_of(Token& token, const std::string& name) {
+    static std::map<std::string, Anchors> all;
+    if (!all.contains(name)) {
+        QSCD_TRY(auto anchors, Anchors::open(token, name));
+        all.emplace(name, std::move(anchors));
+    }
+    return &all.at(name);
+}
+
 Result<void> obey(Token& token, const std::string& line) {
     std::istringstream words{line};
     std::string command, id_text, label;
     words >> command >> id_text >> label;
     if (command == "ready") return success();
     if (command == "anchor") return write_for_ever(token, id_text);
+    if (command == "write" || command == "newest") {
+        QSCD_TRY(auto* const anchors, anchors_of(token, id_text));
+        if (command == "write") return anchors->write(view_of(label));
+        QSCD_TRY(const auto contents, anchors->read());
+        std::cout << text_of(contents.whole.at(0)) << std::endl;
+        return success();
+    }
     const auto id = CkaId::from_hex(id_text);
     if (!id) return Error{Errc::parameter_invalid, line};
     if (command == "destroy") return token.destroy(*id);

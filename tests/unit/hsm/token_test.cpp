@@ -2,6 +2,7 @@
 #include "hsm/token.hpp"
 
 #include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <latch>
 #include <unistd.h>
@@ -168,6 +169,14 @@ TEST_F(TokenTest, QSCD_22_ATokenThatWentAwayIsRecoveredWithoutARestart) {
     const auto again = token->sign(*made.key, Scheme::ecdsa, hash());
     ASSERT_TRUE(again.signature) << describe(again.signature.error());
     EXPECT_TRUE(verifies(made.public_key, Scheme::ecdsa, hash(), again.signature.value()));
+}
+
+// dlsym finds the functions of p11-kit through any library that needs it, and with them every module that is installed.
+TEST(ModuleTest, ALibraryThatOnlyNeedsAModuleIsNone) {
+    const auto loaded = Module::load({QSCD_NEEDS_P11_KIT});
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().code, Errc::configuration);
+    EXPECT_THAT(loaded.error().detail, testing::HasSubstr("is not a PKCS#11 module"));
 }
 
 TEST(ModuleTest, WhatIsNoModuleIsRefused) {

@@ -94,5 +94,149 @@ TEST_P(AStore, IsRefusedWithLineAndKey) {
     EXPECT_THAT(deployment.error().detail, testing::Not(HasSubstr("hunter2")));
 }
 
+// --- [module] ---
+
+class ModuleOf : public StoreOf {
+protected:
+    Result<Deployment> deployment(const std::string& top, const std::string& module) const {
+        std::filesystem::create_directories(folder_ / "modules");
+        EXPECT_TRUE(write_file(folder_ / "modules" / "acme.toml",
+                               "name = \"acme\"\nlibrary = \"/opt/acme.so\"\nmodel = \"M\"\nmanufacturer = \"A\"\n"
+                               "firmware = [\"1.0\"]\nconcurrency = 100\nreserved = \"dir={tokens}\"\n"
+                               "[environment]\nACME = \"{tokens}/conf\"\nACME_PORT = \"1\"\n"
+                               "[quirks]\nsyncs = false\nfiles = \"{tokens}/store\"\n"));
+        EXPECT_TRUE(
+            write_file(folder_ / "qscd.toml",
+                       top + "[service]\nname = \"n\"\nregion = \"EU\"\n[module]\nentry = \"acme\"\n" + module));
+        return Deployment::load(folder_);
+    }
+};
+
+TEST_F(ModuleOf, ADaemonIsWiredAsTheRegistrySays) {
+    const auto wired = deployment("", "").value().wiring("cad").value();
+    const auto tokens = (folder_ / "tokens" / "cad").string();
+    EXPECT_EQ(wired.entry.name, "acme");
+    EXPECT_EQ(wired.start.library, "/opt/acme.so");
+    EXPECT_EQ(wired.start.reserved, "dir=" + tokens);
+    EXPECT_EQ(wired.start.environment,
+              (std::map<std::string, std::string>{{"ACME", tokens + "/conf"}, {"ACME_PORT", "1"}}));
+    EXPECT_EQ(wired.start.durable_folder, tokens + "/store");
+    EXPECT_EQ(wired.signing_threads, 64U) << "the entry's concurrency, at most 64";
+}
+
+TEST_F(ModuleOf, TheDeploymentMayWireItOtherwise) {
+    const auto wired = deployment("signing_threads = 3\n",
+                                  "library = \"/usr/local/acme.so\"\nreserved = \"\"\n[module.environment]\n"
+                                  "ACME_PORT = \"2\"\nACME_LOG = \"{tokens}/log\"\n")
+                           .value()
+                           .wiring("samd")
+                           .value();
+    const auto tokens = (folder_ / "tokens" / "samd").string();
+    EXPECT_EQ(wired.start.library, "/usr/local/acme.so");
+    EXPECT_EQ(wired.entry.library, "/usr/local/acme.so") << "what is attested is what is used";
+    EXPECT_EQ(wired.start.reserved, "");
+    EXPECT_EQ(wired.start.environment,
+              (std::map<std::string, std::string>{
+                  {"ACME", tokens + "/conf"}, {"ACME_LOG", tokens + "/log"}, {"ACME_PORT", "2"}}));
+    EXPECT_EQ(wired.signing_threads, 3U);
+}
+
+TEST_F(ModuleOf, AnEntryThatIsNotThereIsNamed) {
+    const auto loaded = deployment("", "").value();
+    EXPECT_TRUE(loaded.wiring("samd", "acme"));
+    const auto absent = loaded.wiring("samd", "other");
+    ASSERT_FALSE(absent);
+    EXPECT_EQ(absent.error().code, Errc::configuration);
+    EXPECT_THAT(absent.error().detail, HasSubstr("the module registry has no entry other"));
+}
+
+TEST_F(ModuleOf, AVariableIsAText) {
+    const auto refused = deployment("", "[module.environment]\nACME_PORT = 2\n");
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().detail, HasSubstr("qscd.toml:7: module.environment.ACME_PORT: "));
+}
+
+// ── Shards [QSCD-21] ────────────────────────────────────────────────────────────────────────────────────────────────
+
+class ShardsOf : public StoreOf {
+protected:
+    // `top` stands before the first table.
+    Result<Deployment> of(const std::string& top, const std::string& tables = "") const {
+        EXPECT_TRUE(write_file(folder_ / "qscd.toml", top +
+                                                          "[service]\nname = \"n\"\nregion = \"EU\"\n[module]\n"
+                                                          "entry = \"softhsm2\"\nlibrary = \"l\"\n" +
+                                                          tables));
+        return Deployment::load(folder_);
+    }
+};
+
+TEST_F(ShardsOf, ADeploymentThatSaysNothingIsOne) {
+    const auto deployment = of("").value();
+    ASSERT_EQ(deployment.shards.size(), 1U);
+    const auto& shard = deployment.shards.front();
+    EXPECT_EQ(shard.number, 1U);
+    EXPECT_EQ(shard.token, first_signer_token);
+    EXPECT_EQ(shard.module, "softhsm2");
+    EXPECT_TRUE(shard.accepts_new);
+    EXPECT_TRUE(shard.profiles.empty());
+}
+
+TEST_F(ShardsOf, OneLabelIsShardOne) {
+    const auto deployment = of("signer_tokens = [\"mine\"]\n").value();
+    ASSERT_EQ(deployment.shards.size(), 1U);
+    EXPECT_EQ(deployment.shards.front().number, 1U);
+    EXPECT_EQ(deployment.shards.front().token, "mine");
+}
+
+TEST_F(ShardsOf, TablesGiveEachItsNumberWhateverTheirOrder) {
+    const auto deployment = of("",
+                               "[[shard]]\nnumber = 7\ntoken = \"b\"\nmodule = \"other\"\naccepts_new = false\n"
+                               "limit = 5\nprofiles = [\"lcp\"]\n"
+                               "[[shard]]\nnumber = 2\ntoken = \"a\"\n")
+                                .value();
+    ASSERT_EQ(deployment.shards.size(), 2U);
+    const auto &second = deployment.shards[0], &seventh = deployment.shards[1];
+    EXPECT_EQ(second.number, 2U);
+    EXPECT_EQ(second.token, "a");
+    EXPECT_EQ(second.module, "softhsm2");
+    EXPECT_EQ(second.limit, 10'000U);
+    EXPECT_EQ(seventh.number, 7U);
+    EXPECT_EQ(seventh.module, "other");
+    EXPECT_FALSE(seventh.accepts_new);
+    EXPECT_EQ(seventh.limit, 5U);
+    EXPECT_EQ(seventh.profiles, std::vector<std::string>{"lcp"});
+}
+
+struct WrongShards {
+    const char *name, *top, *tables, *says;
+};
+class TheseShards : public ShardsOf, public testing::WithParamInterface<WrongShards> {};
+INSTANTIATE_TEST_SUITE_P(
+    , TheseShards,
+    testing::Values(
+        WrongShards{"AListOfTwo", "signer_tokens = [\"a\", \"b\"]\n", "", ":1: signer_tokens: "},
+        WrongShards{"NoLabelAtAll", "signer_tokens = []\n", "", ":1: signer_tokens: "},
+        WrongShards{"AListAndTables", "signer_tokens = [\"a\"]\n", "[[shard]]\nnumber = 1\ntoken = \"a\"\n",
+                    ":1: signer_tokens: "},
+        WrongShards{"WithoutANumber", "", "[[shard]]\ntoken = \"a\"\n", "shard[1].number"},
+        WrongShards{"WithNumberNought", "", "[[shard]]\nnumber = 0\ntoken = \"a\"\n", ":8: shard[1].number: "},
+        WrongShards{"WithoutAToken", "", "[[shard]]\nnumber = 1\n", "shard[1].token"},
+        WrongShards{"OneNumberTwice", "",
+                    "[[shard]]\nnumber = 1\ntoken = \"a\"\n[[shard]]\nnumber = 1\ntoken = \"b\"\n",
+                    ":11: shard[2].number: another shard"},
+        WrongShards{"OneTokenTwice", "", "[[shard]]\nnumber = 1\ntoken = \"a\"\n[[shard]]\nnumber = 2\ntoken = \"a\"\n",
+                    ":12: shard[2].token: another shard"},
+        WrongShards{"TheSamsOwnToken", "", "[[shard]]\nnumber = 1\ntoken = \"qscd-sam\"\n", ":9: shard[1].token: "},
+        WrongShards{"APathAsLabel", "", "[[shard]]\nnumber = 1\ntoken = \"../x\"\n", ":9: shard[1].token: "},
+        WrongShards{"AMisspeltKey", "", "[[shard]]\nnumber = 1\ntoken = \"a\"\naccept_new = false\n",
+                    "accept_new: unknown key"}),
+    [](const auto& each) { return each.param.name; });
+TEST_P(TheseShards, QSCD_21_AreRefusedWithLineAndKey) {
+    const auto deployment = of(GetParam().top, GetParam().tables);
+    ASSERT_FALSE(deployment);
+    EXPECT_EQ(deployment.error().code, Errc::configuration);
+    EXPECT_THAT(deployment.error().detail, HasSubstr(GetParam().says));
+}
+
 }  // namespace
 }  // namespace qscd::policy

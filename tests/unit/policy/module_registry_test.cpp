@@ -16,6 +16,7 @@ const std::string certified =
     "model = \"Acme HSM 9\"\n"
     "manufacturer = \"Acme\"\n"
     "concurrency = 64\n"
+    "firmware = [\"7.4\", \"7.10\"]\n"
     "[qscd]\n"
     "trial = false\n"
     "certificate = \"ACME-2026-1\"\n"
@@ -52,6 +53,12 @@ TEST(ModuleRegistry, KnowsSoftHsmAsATrialThatDoesNotSync) {
     EXPECT_EQ(softhsm->model, "SoftHSM v2");
     EXPECT_EQ(softhsm->manufacturer, "SoftHSM project");
     EXPECT_FALSE(softhsm->syncs);
+    EXPECT_EQ(softhsm->firmware, (std::vector<std::string>{"2.6"}));
+    const auto start = softhsm->start_in("/d/tokens/samd");
+    EXPECT_EQ(start.environment.at("SOFTHSM2_CONF"), "/d/tokens/samd/softhsm2.conf");
+    EXPECT_EQ(start.durable_folder, "/d/tokens/samd/tokens");
+    EXPECT_EQ(start.reserved, "");
+    EXPECT_FALSE(softhsm->certification);
     ASSERT_TRUE(softhsm->qscd);
     EXPECT_TRUE(softhsm->qscd->trial);
     EXPECT_FALSE(softhsm->qscd->external_key_storage);
@@ -105,6 +112,77 @@ TEST(ModuleEntry, QSCD_03_CountsThroughTheLastDayOnly) {
     EXPECT_FALSE(acme().counts_as_qscd(acme_before_us(), over, false));
 }
 
+// --- what a module reports, and the entry says ---
+
+const ReportedToken acme_token{"signers", "Acme", "Acme HSM 9", "7.10"};
+
+TEST(ModuleEntry, QSCD_04_AcceptsATokenThatReportsWhatItSays) { EXPECT_TRUE(acme().check(acme_token)); }
+
+struct OtherToken {
+    const char *name, *what, *says, *wanted;
+    std::string ReportedToken::* field;
+    friend void PrintTo(const OtherToken& row, std::ostream* out) { *out << row.name; }
+};
+struct TokenOfAnotherKind : ::testing::TestWithParam<OtherToken> {};
+INSTANTIATE_TEST_SUITE_P(
+    , TokenOfAnotherKind,
+    ::testing::Values(OtherToken{"Manufacturer", "manufacturer", "Acme Ltd", "Acme", &ReportedToken::manufacturer},
+                      OtherToken{"Model", "model", "Acme HSM 8", "Acme HSM 9", &ReportedToken::model},
+                      OtherToken{"Firmware", "firmware", "7.1", "7.4, 7.10", &ReportedToken::firmware},
+                      OtherToken{"NoFirmware", "firmware", "", "7.4, 7.10", &ReportedToken::firmware}),
+    [](const auto& test) { return test.param.name; });
+TEST_P(TokenOfAnotherKind, QSCD_04_IsRefusedAndBothAreNamed) {
+    auto token = acme_token;
+    token.*GetParam().field = GetParam().says;
+    const auto checked = acme().check(token);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, Errc::configuration);
+    EXPECT_EQ(checked.error().detail, std::string{"token signers reports "} + GetParam().what + " \"" +
+                                          GetParam().says + "\"; the module registry's entry acme says \"" +
+                                          GetParam().wanted + "\" [QSCD-04]");
+}
+
+TEST(ModuleEntry, IsStartedWithTheTokenFolderFilledIn) {
+    const auto entry = parse(changed(certified, "[qscd]",
+                                     "reserved = \"configdir='sql:{tokens}' flags=\"\n"
+                                     "[environment]\nACME_CONF = \"{tokens}/a:{tokens}/b\"\nACME_PORT = "
+                                     "\"7\"\nAcmeConfigurationPath = \"/etc\"\n"
+                                     "[quirks]\nsyncs = false\nfiles = \"{tokens}/store\"\n[qscd]"))
+                           .value();
+    const auto start = entry.start_in("/d/tokens/cad");
+    EXPECT_EQ(start.library, "/opt/acme/p11.so");
+    EXPECT_EQ(start.reserved, "configdir='sql:/d/tokens/cad' flags=");
+    EXPECT_EQ(start.environment, (std::map<std::string, std::string>{{"ACME_CONF", "/d/tokens/cad/a:/d/tokens/cad/b"},
+                                                                     {"ACME_PORT", "7"},
+                                                                     {"AcmeConfigurationPath", "/etc"}}));
+    EXPECT_EQ(start.durable_folder, "/d/tokens/cad/store");
+    EXPECT_EQ(acme().start_in("/d").durable_folder, "");
+}
+
+// --- its certificate ---
+
+const std::string certification =
+    "[certification]\ncertificate = \"CC-4711\"\nfirmware = [\"7.10\"]\nconfiguration = \"guidance 1.2, mode A\"\n"
+    "expires = 2030-12-31\n[qscd]";
+
+TEST(ModuleEntry, QSCD_04_RecordsCertificateFirmwareConfigurationAndExpiry) {
+    const auto entry = parse(changed(certified, "[qscd]", certification)).value();
+    ASSERT_TRUE(entry.certification);
+    EXPECT_EQ(entry.certification->certificate, "CC-4711");
+    EXPECT_EQ(entry.certification->configuration, "guidance 1.2, mode A");
+    const TimePoint over = std::chrono::sys_days{std::chrono::year{2031} / 1 / 1};
+    EXPECT_TRUE(entry.certification->covers("7.10", over - 1s));
+    EXPECT_FALSE(entry.certification->covers("7.10", over));
+    EXPECT_FALSE(entry.certification->covers("7.4", noon));
+}
+
+TEST(ModuleEntry, QSCD_03_ACertifiedModuleAloneIsNoQscd) {
+    const auto text = changed(certified, "[qscd]", certification);
+    const auto entry = parse(text.substr(0, text.find("[qscd]"))).value();
+    EXPECT_TRUE(entry.certification);
+    EXPECT_FALSE(entry.counts_as_qscd(acme_before_us(), noon, true));
+}
+
 struct Change {
     const char *name, *from, *to, *refusal;
     friend void PrintTo(const Change& row, std::ostream* out) { *out << row.name; }
@@ -127,18 +205,48 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"NoConcurrency", "64", "0", "acme.toml:5: concurrency: 0 is not allowed; write 1 to 1024"},
         Change{"TooMuchConcurrency", "64", "1025", "acme.toml:5: concurrency: 1025 is not allowed; write 1 to 1024"},
         Change{"UnknownQuirk", "[qscd]", "[quirks]\nsync = true\n[qscd]",
-               "acme.toml:7: quirks.sync: unknown key; did you mean \"syncs\"?"},
-        Change{"TrialNotSaid", "trial = false\n", "", "acme.toml:6: qscd.trial: is missing; write true or false"},
+               "acme.toml:8: quirks.sync: unknown key; did you mean \"syncs\"?"},
+        Change{"NoFirmware", "firmware = [\"7.4\", \"7.10\"]\n", "",
+               "acme.toml:1: firmware: is missing; write a list of texts in quotes"},
+        Change{"EmptyFirmware", "[\"7.4\", \"7.10\"]", "[]",
+               "acme.toml:6: firmware: this is no list of versions; write [\"2.6\"], as C_GetTokenInfo reports it"},
+        Change{"FirmwareThatIsNone", "\"7.10\"", "\"7.256\"",
+               "acme.toml:6: firmware: this is no list of versions; write [\"2.6\"], as C_GetTokenInfo reports it"},
+        Change{"OtherBraces", "[qscd]", "reserved = \"configdir={token}\"\n[qscd]",
+               "acme.toml:7: reserved: braces that mean nothing; write {tokens} for the daemon's token folder"},
+        Change{"VariableWithADash", "[qscd]", "[environment]\nacme-port = \"1\"\n[qscd]",
+               "acme.toml:8: environment.acme-port: this is no name of a variable; write letters, digits and _"},
+        Change{"VariableWithADigitFirst", "[qscd]", "[environment]\n7port = \"1\"\n[qscd]",
+               "acme.toml:8: environment.7port: this is no name of a variable; write letters, digits and _"},
+        Change{"VariableThatIsNoText", "[qscd]", "[environment]\nACME = 1\n[qscd]",
+               "acme.toml:8: environment.ACME: a whole number is not allowed; write a text in quotes"},
+        Change{"NobodySyncs", "[qscd]", "[quirks]\nsyncs = false\n[qscd]",
+               "acme.toml:7: quirks.files: is missing; write a text in quotes"},
+        Change{"SyncedTwice", "[qscd]", "[quirks]\nfiles = \"{tokens}\"\n[qscd]",
+               "acme.toml:8: quirks.files: a module that syncs what it writes needs no help; "
+               "leave it out, or write syncs = false"},
+        Change{"CertificateOfAnotherFirmware", "[qscd]",
+               "[certification]\ncertificate = \"C\"\nfirmware = [\"9.9\"]\nconfiguration = \"c\"\n"
+               "expires = 2030-12-31\n[qscd]",
+               "acme.toml:9: certification.firmware: a certified version is not among those that the entry accepts; "
+               "add it to the entry's firmware"},
+        Change{"CertificateForever", "[qscd]",
+               "[certification]\ncertificate = \"C\"\nfirmware = [\"7.4\"]\nconfiguration = \"c\"\n[qscd]",
+               "acme.toml:7: certification.expires: is missing; write the certificate's last day: 2030-12-31"},
+        Change{"TrialNotSaid", "trial = false\n", "", "acme.toml:7: qscd.trial: is missing; write true or false"},
         Change{"CertifiedWithoutCertificate", "certificate = \"ACME-2026-1\"\n", "",
-               "acme.toml:6: qscd.certificate: is missing, and an entry that is no trial needs it [QSCD-03]; "
+               "acme.toml:7: qscd.certificate: is missing, and an entry that is no trial needs it [QSCD-03]; "
                "add it, or write trial = true"},
         Change{"CertifiedForever", "expires = 2030-12-31\n", "",
-               "acme.toml:6: qscd.expires: is missing, and an entry that is no trial needs it [QSCD-03]; "
+               "acme.toml:7: qscd.expires: is missing, and an entry that is no trial needs it [QSCD-03]; "
                "add it, or write trial = true"},
+        Change{"CertifiedForFirmwareThatIsRefused", "firmware = \"7.4\"", "firmware = \"9.9\"",
+               "acme.toml:10: qscd.firmware: this version is not among those that the entry accepts; "
+               "add it to the entry's firmware"},
         Change{"ShortDigest", "\"aa", "\"a",
-               "acme.toml:10: qscd.sam_build: this is not a SHA-256 digest; write 64 hex digits"},
+               "acme.toml:11: qscd.sam_build: this is not a SHA-256 digest; write 64 hex digits"},
         Change{"DateInQuotes", "2030-12-31", "\"2030-12-31\"",
-               "acme.toml:12: qscd.expires: a text is not allowed; write a date without quotes, such as 2030-12-31"}),
+               "acme.toml:13: qscd.expires: a text is not allowed; write a date without quotes, such as 2030-12-31"}),
     [](const auto& test) { return test.param.name; });
 TEST_P(ChangedModule, IsRefused) {
     const auto entry = parse(changed(certified, GetParam().from, GetParam().to));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "base/request_id.hpp"
 #include "protocol/papers.pb.h"
 
 namespace qscd::protocol {
@@ -28,6 +29,7 @@ struct ChannelTest : ::testing::Test {
     Server server{[this](const std::string& role, ByteView request, const Responder& responder) {
         const auto asked = decode<pb::Subject>(request);
         if (!asked) return responder.fail(asked.error());
+        if (asked.value().common_name() == "request") return responder.answer(named(current_request()->hex()));
         if (asked.value().common_name() == "silence") return kept.push_back(responder);
         if (asked.value().common_name() == "refuse")
             return responder.fail({Errc::parameter_invalid, "why", {"string", "name"}});
@@ -43,6 +45,24 @@ struct ChannelTest : ::testing::Test {
 TEST_F(ChannelTest, AnswersUnderTheRoleOfTheConnection) {
     connect();
     EXPECT_EQ(client.call<pb::Subject>(named("x")).value().common_name(), "anna:x");
+}
+
+TEST_F(ChannelTest, AUD_02_TheRequestIdTravelsAlong) {
+    connect();
+    const auto first = new_request_id(), second = new_request_id();
+    for (const auto& id : {first, second, first}) {
+        const RequestScope scope{id};
+        EXPECT_EQ(client.call<pb::Subject>(named("request")).value().common_name(), id.hex());
+    }
+}
+
+TEST_F(ChannelTest, AUD_02_WhoeverHasNoRequestIdIsGivenOneForEachRequest) {
+    connect();
+    const auto first = client.call<pb::Subject>(named("request")).value().common_name();
+    const auto second = client.call<pb::Subject>(named("request")).value().common_name();
+    EXPECT_EQ(first.size(), 32U);
+    EXPECT_NE(first, std::string(32, '0'));
+    EXPECT_NE(first, second);
 }
 
 TEST_F(ChannelTest, AnErrorTravelsWhole) {
@@ -79,8 +99,8 @@ TEST_F(ChannelTest, AFrameIsSentUpToTheLimitAndNotBeyond) {
 TEST_F(ChannelTest, AFrameBeyondTheLimitEndsTheConnectionUnread) {
     auto [near, far] = socket_pair();
     server.serve(std::move(far), "boris");
-    const std::uint8_t head[13] = {0x7f, 0xff, 0xff, 0xff};
-    ASSERT_EQ(::send(near.get(), head, sizeof head, MSG_NOSIGNAL), 13);
+    const std::uint8_t head[29] = {0x7f, 0xff, 0xff, 0xff};
+    ASSERT_EQ(::send(near.get(), head, sizeof head, MSG_NOSIGNAL), 29);
     std::uint8_t none;
     EXPECT_EQ(::recv(near.get(), &none, 1, 0), 0);
 }

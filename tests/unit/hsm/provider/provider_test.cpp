@@ -1,5 +1,5 @@
 // The provider's keys and raw signatures: they behave like OpenSSL's own, but for what must not be possible.
-#include "hsm/provider.hpp"
+#include "hsm/provider/provider.hpp"
 
 #include <array>
 #include <gmock/gmock.h>

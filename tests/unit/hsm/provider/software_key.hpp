@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "hsm/provider.hpp"
+#include "hsm/provider/provider.hpp"
 
 namespace qscd::hsm {
 

@@ -70,6 +70,8 @@ const Edit edits[] = {
     {"FieldName", "sign-intent", [](auto& r) { r.mutable_fields(0)->set_name("hash"); }},
     {"FieldValue", "sign-intent", [](auto& r) { r.mutable_fields(0)->set_value("1"); }},
     {"FieldRemoved", "sign-intent", [](auto& r) { r.clear_fields(); }},
+    {"Request", "sign-intent", [](auto& r) { flip(*r.mutable_request_id()); }},
+    {"RequestTakenAway", "sign-intent", [](auto& r) { r.clear_request_id(); }},
     {"Salt", "sign-intent", [](auto& r) { flip(*r.mutable_salt()); }},
     {"Sealed", "sign-intent", [](auto& r) { r.set_sealed("PIN"); }},
     {"Predecessor", "sign-intent", [](auto& r) { r.set_predecessor(r.predecessor() + 1); }},

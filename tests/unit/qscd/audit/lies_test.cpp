@@ -138,6 +138,8 @@ const Lie lies[] = {
      [](auto& log) { with_record(log, at("signed", [](auto& record) { record.clear_salt(); })); }},
     {"AShortSalt", Check::record,
      [](auto& log) { with_record(log, at("signed", [](auto& record) { record.set_salt("salt"); })); }},
+    {"ARequestOfOddLength", Check::record,
+     [](auto& log) { with_record(log, at("signed", [](auto& record) { record.set_request_id("request"); })); }},
     {"ARecordWithoutResult", Check::record,
      [](auto& log) { with_record(log, at("authorised", [](auto& record) { record.clear_result(); })); }},
     {"ARecordWithoutActor", Check::record,

@@ -54,6 +54,7 @@ void LogBuilder::add(pb::LogRecord record) {
     record.set_seq(log_.size());
     record.set_time(now);
     record.set_salt(string_of(random_bytes(16)));
+    if (!record.has_closing() && record.actor() != "samd") record.set_request_id(string_of(random_bytes(16)));
     lie_in_record(record);
     const auto bytes = protocol::encode(record);
     log_.append(bytes);

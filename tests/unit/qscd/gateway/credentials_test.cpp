@@ -184,12 +184,15 @@ TEST(Credentials, WhatIsNotTheClientsIsOneAnswerByteForByte) {
         for (const auto* more :
              {"", R"(,"authObjectID":"SMS","numSignatures":1,"authData":[],"signAlgo":"1.2.840.10045.4.3.2")"}) {
             for (const auto& id : ids) {
-                const auto response = world.post(
+                auto response = world.post(
                     method, R"({"SAD":"YWJj","credentialID":")" + id + "\"" + more + R"(,"hashes":[")" + hash + "\"]}");
                 EXPECT_EQ(response.status, 400U);
                 EXPECT_EQ(response.body,
                           R"({"error":"invalid_request","error_description":"Invalid parameter credentialID"})")
                     << method << id;
+                EXPECT_EQ(
+                    std::erase_if(response.headers, [](const auto& each) { return each.first == "X-Request-Id"; }), 1U)
+                    << "new for each request";
                 EXPECT_EQ(response.headers, (net::Headers{{"Cache-Control", "no-store"}}));
             }
         }

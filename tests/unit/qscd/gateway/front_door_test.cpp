@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/request_id.hpp"
 #include "qscd/gateway/csc/routes.hpp"
 #include "tests/unit/qscd/gateway/world.hpp"
 
@@ -47,6 +48,37 @@ TEST(FrontDoor, AWrongVerbIsToldTheRightOne) {
             EXPECT_EQ(header_of(response, "Allow"), get ? "GET, HEAD" : "POST");
         }
     }
+}
+
+TEST(FrontDoor, AUD_02_EachAnswerNamesItsRequest) {
+    World world;
+    std::set<std::string> seen;
+    const auto check = [&](const net::Response& response, std::string_view what) {
+        const auto id = header_of(response, "X-Request-Id").value_or("");
+        EXPECT_TRUE(RequestId::from_hex(id)) << what;
+        EXPECT_TRUE(seen.insert(id).second) << what;
+    };
+    for (const auto& route : routes()) {
+        auto request = request_to(world, std::string{route.verb}, std::string{route.path});
+        request.headers.emplace_back("x-request-id", std::string(32, 'a'));
+        check(world.send(request), route.path);
+        check(world.send(request), "the same again");
+    }
+    check(world.send(request_to(world, "GET", "/x")), "an unknown path");
+    check(FrontDoor::refuse(413), "what never became a request");
+}
+
+TEST(FrontDoor, AUD_02_TheSamIsAskedUnderTheIdOfTheAnswer) {
+    World world;
+    std::optional<RequestId> asked;
+    world.sam.at_describe = [&] {
+        asked = current_request();
+        return Result<void>{success()};
+    };
+    const auto response = world.send(request_to(world, "POST", "/csc/v2/credentials/info"));
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(header_of(response, "X-Request-Id"), asked->hex());
+    EXPECT_FALSE(current_request());
 }
 
 TEST(FrontDoor, NothingMayBeStored) {
@@ -178,6 +210,24 @@ std::string log_of(Ask ask) {
     ::testing::internal::CaptureStdout();
     ask();
     return ::testing::internal::GetCapturedStderr() + ::testing::internal::GetCapturedStdout();
+}
+
+TEST(Log, AUD_02_NamesTheRequestAndWhatThePortalCallsItWhenThatIsWellFormed) {
+    World world;
+    const auto said = [&](const std::string& name) {
+        auto request = request_to(world, "POST", "/csc/v2/credentials/info");
+        request.headers.emplace_back("x-request-id", name);
+        net::Response response;
+        const auto log = log_of([&] { response = world.send(request); });
+        EXPECT_NE(log.find("\"request_id\":\"" + header_of(response, "X-Request-Id").value() + '"'), std::string::npos)
+            << log;
+        return log;
+    };
+    for (const auto& good : {std::string{"a"}, std::string{"Order-17_b.2"}, std::string(64, '9')})
+        EXPECT_NE(said(good).find("\"portal_request\":\"" + good + '"'), std::string::npos) << good;
+    for (const auto& bad : {std::string{}, std::string(65, '9'), std::string{"a b"}, std::string{"a\"b"},
+                            std::string{"\xc3\xa4"}, std::string{"a/b"}})
+        EXPECT_NE(said(bad).find("\"portal_request\":\"\""), std::string::npos) << bad;
 }
 
 TEST(Log, NamesTheCallAndNoSecretOfIt) {

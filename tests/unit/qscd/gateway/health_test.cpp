@@ -19,8 +19,23 @@ TEST(Health, ReadySaysUnderWhichPolicy) {
     World world;
     const auto response = get(world, "/health/ready");
     EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.body,
-              R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready","missing":[]})");
+    EXPECT_EQ(
+        response.body,
+        R"({"status":"ready","policy":"trial","gatewayd":"ready","samd":"ready","rad":"ready","missing":[],"absent_shards":[]})");
+}
+
+TEST(Health, QSCD_21_ReadyWhileSomeShardsAreAwayAndNamesThem) {
+    World world;
+    for (unsigned number = 1; number <= 3; ++number) {
+        auto& shard = *world.sam.report.add_shards();
+        shard.set_number(number);
+        shard.set_usable(number == 1);
+        shard.set_detail("secret place");
+    }
+    const auto response = get(world, "/health/ready");
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_NE(response.body.find(R"("absent_shards":[2,3])"), std::string::npos) << response.body;
+    EXPECT_EQ(response.body.find("secret place"), std::string::npos);
 }
 
 TEST(Health, SAM_20_ReadyNamesWhatSamdsConfinementMisses) {

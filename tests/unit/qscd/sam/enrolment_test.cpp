@@ -469,6 +469,8 @@ TEST_F(EnrolmentTest, QSCD_07_AKeyThatWasIntendedAndNotRecordedIsSweptAtStart) {
     in_store([&](Ledger& ledger) {
         auto cell = *ledger.credential(ledger.credential_of(grant.enrolment)).value();
         cell.set_state(cell::Credential::KEY_INTENDED);
+        cell.set_shard(1);
+        cell.set_token("qscd-signers-1");
         cell.set_cka_id(string_of(orphan.bytes()));
         ledger.put(cell);
         ledger.record({Event::key_intended, "bootstrap", CredentialId::from(view_of(cell.id()))});

@@ -90,12 +90,27 @@ private:
         EXPECT_TRUE(running->signer_token->generate(KeyKind::p256, id, "another key in its place"));
         EXPECT_FALSE(sign(exchanged, exchanged_sad));
 
+        EXPECT_TRUE(destroy(person(anna())));
+        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        while (records("shard-finding").empty() && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::yield();  // the roll call claims the token
         killed_while_it_worked(signer);
         rotated();
         stop();
         clock.advance(-1h);
         start();
         EXPECT_TRUE(unseal("the clock was an hour ahead"));
+        dead_generator(signer);
+    }
+
+    void dead_generator(const Credential& signer) {
+        stop();
+        tokens.flows_a_seed = 1;
+        start();
+        EXPECT_FALSE(records().empty());  // it is open, and has drawn what it needs for that
+        running->dead_generator = true;
+        next_step();
+        EXPECT_FALSE(authorise(signer, {.code = code(signer)}));
     }
 
     // An intent to sign, authorised, and an intent to make a key; then nothing.
@@ -105,15 +120,19 @@ private:
         EXPECT_TRUE(begin(desk.sign(grant)));
         EXPECT_TRUE(set_factors(grant.enrolment, "48151623", last_code(anna().phone)));
         stop();
+        const RequestScope scope{new_request_id()};
         in_store([&](Ledger& ledger) {
             auto cell = *ledger.credential(ledger.credential_of(grant.enrolment)).value();
             cell.set_state(cell::Credential::KEY_INTENDED);
+            cell.set_token("qscd-signers-1");
+            cell.set_shard(1);
             ledger.put(cell);
-            ledger.record({Event::key_intended,
-                           "bootstrap",
-                           CredentialId::from(view_of(cell.id())),
-                           "ok",
-                           {{"cka_id", CkaId::from(view_of(cell.cka_id()))->hex()}, {"token", cell.token()}}});
+            ledger.record(
+                {Event::key_intended,
+                 "bootstrap",
+                 CredentialId::from(view_of(cell.id())),
+                 "ok",
+                 {{"cka_id", CkaId::from(view_of(cell.cka_id()))->hex()}, {"token", cell.token()}, {"shard", "1"}}});
             ledger.record({Event::sign_intent,
                            "portal",
                            signer.id,
@@ -199,6 +218,8 @@ const std::map<std::string, std::string>& shapes() {
         {"hashes", number},
         {"signatures", number},
         {"anchored_size", number},
+        {"shard", number},
+        {"finding", words},
         {"accepted_size", number},
         {"after", words},
         {"granted_by", words},
@@ -245,9 +266,26 @@ TEST_P(AnEvent, AUD_01_IsProducedAsDocumented) {
                 << field.name() << " = " << field.value();
         }
         static const std::set<std::string> only_some{"intent", "credential", "reason", "policy"};
+        if (type == "shard-finding" && known.contains("cka_id")) seen.insert("cka_id");  // of a key, where there is one
+        if (type == "key-destroyed" && record.credential().empty()) seen.insert("shard");  // of the SAM's own token
         for (const auto& name : known) EXPECT_TRUE(only_some.contains(name) || seen.contains(name)) << name;
     }
     EXPECT_GT(count, 0U);
+}
+
+// What samd does by itself; a start may be the end of a command.
+const std::set<std::string> housekeeping{
+    "genesis", "started", "stopped", "closing", "key-swept", "key-destroyed", "sign-outcome-unknown", "shard-finding"};
+
+TEST_P(AnEvent, AUD_02_NamesTheRequestThatCausedIt) {
+    for (const auto& record : everything().records) {
+        if (record.type() != GetParam().name) continue;
+        if (record.has_closing() || !record.request_id().empty()) {
+            EXPECT_EQ(record.request_id().size(), record.has_closing() ? 0U : 16U) << record.ShortDebugString();
+            continue;
+        }
+        EXPECT_TRUE(housekeeping.contains(record.type())) << record.ShortDebugString();
+    }
 }
 
 TEST(Catalogue, AUD_01_DocumentsNoEventThatDoesNotExist) {

@@ -1,6 +1,7 @@
 // From a SAD token to signatures: intent, signature, result, and only then the answer; nothing twice.
 #include <latch>
 
+#include "hsm/signature_check.hpp"
 #include "protocol/message.hpp"
 #include "qscd/sam/activation/sad_verifier.hpp"
 #include "tests/unit/qscd/sam/trial.hpp"
@@ -97,7 +98,7 @@ TEST_F(SigningTest, AnRsaKeySignsUnderBothItsSchemes) {
     const auto pss = sign(rsa, sad, {"a"}, "", Scheme::rsa_pss);
     ASSERT_TRUE(pss);
     EXPECT_FALSE(verifies(rsa, "a", pss.value().signatures(0)));
-    EXPECT_TRUE(sam::verifies(*public_key_from_der(rsa.public_key).value(), Scheme::rsa_pss, hash_of("a"),
+    EXPECT_TRUE(hsm::verifies(*public_key_from_der(rsa.public_key).value(), Scheme::rsa_pss, hash_of("a"),
                               view_of(pss.value().signatures(0))));
     EXPECT_EQ(refusal(sign(rsa, sad, {"a"}, "", Scheme::ecdsa)), Errc::parameter_invalid);
 }

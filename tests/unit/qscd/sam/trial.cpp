@@ -181,13 +181,36 @@ policy::Policy trial_policy() {
         .value();
 }
 
-Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& time)
+namespace {
+std::vector<Shards::Opened> opened(TrialModule& tokens, const std::vector<ShardSettings>& shards) {
+    std::vector<Shards::Opened> out;
+    for (const auto& each : shards) out.push_back({each, tokens.open(each.token, 2)});
+    return out;
+}
+}  // namespace
+
+Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& time,
+                 const std::vector<ShardSettings>& settings)
     : clock(time),
       paper_keys(desk.paper_keys()),
       sam_token(tokens.open("qscd-sam")),
-      signer_token(tokens.open("qscd-signers-1", 2)),
+      shards(opened(tokens, settings)),
+      signer_token(&shards.all().front()->token()),
       database(store::Database::open(tokens.store()).value()),
       state(*database),
+      secrets(
+          [](std::span<std::uint8_t> out) -> Result<void> {
+              fill_random(out);
+              return success();
+          },
+          [this](std::span<std::uint8_t> out) -> Result<void> {
+              std::ranges::fill(out, std::uint8_t{0});
+              if (dead_generator) return success();
+              QSCD_TRY(const auto bytes, sam_token->random(out.size()));
+              std::ranges::copy(bytes.reveal(), out.begin());
+              return success();
+          },
+          tokens.flows_a_seed),
       notifier([this](const std::string&, ByteView request, const protocol::Responder& responder) {
           const auto message = protocol::decode<pb::NotifierRequest>(request).value();
           if (notifier_refuses) return responder.fail({Errc::service_away, "the provider is away"});
@@ -197,7 +220,7 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
           }
           responder.answer(pb::Done{});
       }),
-      sam{nullptr, rules, paper_keys, issuers, *signer_token, *sam_token, "softhsm2", process_key, messenger, clock},
+      sam{nullptr, rules, paper_keys, issuers, shards, *sam_token, process_key, messenger, clock, secrets},
       service(sam),
       server([this](const std::string& role, ByteView request, const protocol::Responder& responder) {
           service.handle(role, request, responder);
@@ -215,6 +238,7 @@ Running::Running(TrialModule& tokens, const policy::Policy& rules, const Desk& d
                                       lost = true;
                                   });
     sam.core = core.get();
+    service.begin();
     for (auto [client, role] :
          {std::pair{&gateway, "gatewayd"}, std::pair{&bootstrap, "bootstrap"}, std::pair{&stranger, "stranger"}}) {
         auto [near, far] = socket_pair();
@@ -227,6 +251,7 @@ Running::~Running() {
     server.stop();
     if (!crashed) core->post([](Ledger& ledger) { ledger.record({Event::stopped, "samd"}); }, [](const Error&) {});
     core->stop();
+    shards.stop();
 }
 
 Result<std::unique_ptr<Ledger>> Running::open_ledger(const Opening& opening) {
@@ -234,7 +259,7 @@ Result<std::unique_ptr<Ledger>> Running::open_ledger(const Opening& opening) {
     return service.take_over(state, *keys, opening);
 }
 
-TrialSam::TrialSam() {
+TrialSam::TrialSam(std::vector<ShardSettings> settings) : shards(std::move(settings)) {
     tokens.open_sam(rules.version());
     start();
 }
@@ -382,6 +407,12 @@ Result<pb::Signatures> TrialSam::sign(const Credential& credential, const std::s
     sign.set_scheme(static_cast<unsigned>(scheme));
     sign.set_idempotency_key(key);
     return running->gateway.call<pb::Signatures>(request);
+}
+Result<pb::Done> TrialSam::destroy(const Credential& credential) {
+    pb::SamRequest request;
+    request.mutable_destroy()->set_credential(string_of(credential.id.bytes()));
+    request.mutable_destroy()->set_reason("revoked");
+    return running->bootstrap.call<pb::Done>(request);
 }
 Result<pb::Done> TrialSam::set_disabled(const Credential& credential, bool disabled) {
     pb::SamRequest request;

@@ -33,7 +33,8 @@ struct TrialModule {
     store::Location store() const { return instruments::place_of(folder / "samd.sqlite"); }
     std::filesystem::path folder;
     std::shared_ptr<hsm::Module> module;
-    std::set<std::string> seen;  // labels; a token that is not there for a moment is not made twice
+    unsigned flows_a_seed = Secrets::flows_a_seed;  // of the next start
+    std::set<std::string> seen;                     // labels; a token that is not there for a moment is not made twice
 };
 void wait_until_reachable(const hsm::Token& token);
 
@@ -73,9 +74,12 @@ Bytes certificate(const CertificateText& text, X509& issuer, EVP_PKEY& issuer_ke
 
 policy::Policy trial_policy();
 
+inline const ShardSettings one_shard{.number = 1, .token = "qscd-signers-1", .module = "softhsm2"};
+
 // The running part, in the order of the daemon.
 struct Running {
-    Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& clock);
+    Running(TrialModule& tokens, const policy::Policy& rules, const Desk& desk, const Clock& clock,
+            const std::vector<ShardSettings>& shards = {one_shard});
     ~Running();                       // a clean stop
     void crash() { crashed = true; }  // the end leaves no record of a stop
     Result<std::unique_ptr<Ledger>> open_ledger(const Opening& opening);
@@ -85,10 +89,14 @@ struct Running {
     IssuingCas issuers;
     std::atomic<bool> lost = false, fenced = false, crashed = false;
     std::unique_ptr<Core> core;
-    std::unique_ptr<hsm::Token> sam_token, signer_token;
+    std::unique_ptr<hsm::Token> sam_token;
+    Shards shards;
+    hsm::Token* signer_token;  // the first shard's
     std::unique_ptr<store::Database> database;
     SqlStateStore state;
     std::unique_ptr<ModuleKeys> keys;
+    std::atomic<bool> dead_generator = false;  // the module's: zeros
+    Secrets secrets;
     ProcessKey process_key{fill_random};
     std::mutex outbox_lock;
     std::vector<std::pair<std::string, std::string>> outbox;  // number, text
@@ -114,15 +122,17 @@ struct TrialSam : ::testing::Test {
     FixedClock clock{noon};
     policy::Policy rules = trial_policy();
     Desk desk{noon};
+    std::vector<ShardSettings> shards{one_shard};
     std::unique_ptr<Running> running;
 
-    TrialSam();
+    TrialSam() : TrialSam({one_shard}) {}
+    explicit TrialSam(std::vector<ShardSettings> shards);
     void stop() { running.reset(); }
     void crash() {
         running->crash();
         stop();
     }
-    void start() { running = std::make_unique<Running>(tokens, rules, desk, clock); }
+    void start() { running = std::make_unique<Running>(tokens, rules, desk, clock, shards); }
     // The store as samd leaves it: between stop() and start().
     void in_store(const std::function<void(Ledger&)>& change);
 
@@ -151,6 +161,7 @@ struct TrialSam : ::testing::Test {
     Result<pb::Signatures> sign(const Credential& credential, const std::string& sad,
                                 const std::vector<std::string>& documents = {"contract"}, const std::string& key = "",
                                 Scheme scheme = Scheme::ecdsa, const std::string& client = "portal");
+    Result<pb::Done> destroy(const Credential& credential);
     Result<pb::Done> set_disabled(const Credential& credential, bool disabled);
     std::string approved(const Credential& credential,
                          const std::vector<std::string>& documents = {"contract"});  // a SAD token

@@ -1,7 +1,8 @@
 // A daemon that does nothing but show how it is connected: installed under the names of a deployment's daemons. A Notify
 // `to` another daemon is passed on over the link to it; one to nobody is answered with who asked whom and what, or, for
 // the texts "environment" and "descriptors", with what this process was given. Files in the deployment change it:
-// fail-NAME holds the reason why NAME does not start, stubborn-NAME makes NAME not stop.
+// fail-NAME holds the reason why NAME does not start and never will, away-NAME why it does not start yet, stubborn-NAME
+// makes NAME not stop.
 #include <dirent.h>
 #include <map>
 #include <memory>
@@ -97,6 +98,8 @@ int main(int argc, char** argv) {
                         [&](const std::filesystem::path& deployment) -> Result<std::unique_ptr<process::Daemon>> {
                             const auto reason = read_file(deployment / ("fail-" + name));
                             if (reason) return Error{Errc::configuration, reason.value()};
+                            const auto absence = read_file(deployment / ("away-" + name));
+                            if (absence) return Error{Errc::store_away, absence.value()};
                             return std::unique_ptr<process::Daemon>{new EchoDaemon{name, deployment}};
                         });
 }

@@ -67,7 +67,7 @@ protected:
         deployment_.folder = top_ / "deployment";
         deployment_.own_users = false;
         deployment_.first_user = 61'200;
-        deployment_.signer_tokens = {"qscd-signers-1"};
+        deployment_.shards = {{.number = 1, .token = "qscd-signers-1", .module = "softhsm2", .profiles = {}}};
         fs::create_directories(deployment_.folder);
         fs::create_directories(binaries());
         fs::copy_file(QSCD_ECHO_DAEMON,

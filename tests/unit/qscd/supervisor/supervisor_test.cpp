@@ -157,16 +157,30 @@ TEST_F(SupervisorTest, WaitsLongerBeforeEachRestartOfADaemonThatDoesNotLast) {
 
 TEST_F(SupervisorTest, SaysThatADaemonIsAwayWhileItWaits) {
     start();
-    ASSERT_TRUE(write_file(in("fail-cad"), "the module is away"));
+    ASSERT_TRUE(write_file(in("away-cad"), "its store is away"));
     end("cad");
     ASSERT_TRUE(eventually([&] { return daemon("cad").state == "waiting" && daemon("cad").restarts >= 1; }))
-        << "later failures to start are tried again, not fatal";
+        << "what is away later is tried again, not fatal";
     const auto refused = connect_to(deployment_, "cad");
     if (!refused) {
         EXPECT_EQ(refused.error().code, Errc::service_away);
     }
-    fs::remove(in("fail-cad"));
+    fs::remove(in("away-cad"));
     EXPECT_TRUE(eventually([&] { return daemon("cad").state == "ready"; }));
+}
+
+TEST_F(SupervisorTest, LeavesADaemonDownThatFindsItsConfigurationWrong) {
+    start();
+    ASSERT_TRUE(write_file(in("fail-cad"), "the PIN is wrong"));
+    end("cad");
+    ASSERT_TRUE(eventually([&] { return daemon("cad").state == "waiting" && daemon("cad").restarts == 1; }));
+    fs::remove(in("fail-cad"));
+    for (int restarts = 1; restarts <= 3; ++restarts) {  // longer than cad would wait
+        end("rad");
+        ASSERT_TRUE(eventually([&] { return daemon("rad").restarts == restarts && daemon("rad").state == "ready"; }));
+    }
+    EXPECT_EQ(daemon("cad").restarts, 1) << "a PIN that is tried again and again locks its token";
+    EXPECT_EQ(daemon("cad").state, "waiting");
 }
 
 // The times at which the daemons said that they stopped, from their logs.

@@ -68,7 +68,8 @@ struct TwoOwners : TrialSam {
     std::vector<pb::LogRecord> expect_everything_on_record() {
         const auto log = records();
         for (const auto& each : received) result_of(log, each);
-        EXPECT_EQ(std::ranges::count(log, "signed", &pb::LogRecord::type),
+        // What was signed before a takeover may have been released to a connection that nobody read to its end.
+        EXPECT_GE(std::ranges::count(log, "signed", &pb::LogRecord::type),
                   static_cast<std::ptrdiff_t>(received.size()));
         expect_that_each_epoch_is_one_owners(log);
         expect_clean_log(*this);
@@ -115,7 +116,7 @@ TEST_F(TwoOwners, SAM_24_OneThatWasPausedUnderLoadReleasesNothingAfterwards) {
         bool good = false;
     };
     std::vector<Asked> asked;
-    std::size_t from_the_old = 0;
+    std::size_t from_the_old = 0, from_the_fresh = 0;
     {
         SamProcess old{*this}, fresh{*this};
         ASSERT_TRUE(old.start()) << old.condition();
@@ -158,8 +159,7 @@ TEST_F(TwoOwners, SAM_24_OneThatWasPausedUnderLoadReleasesNothingAfterwards) {
         for (const auto& each : asked)
             if (const bool anew = signs(fresh, *each.credential, each.sad, each.document); each.good)
                 EXPECT_FALSE(anew) << each.document << " was signed twice";
-        if (from_the_old + 2 * signers.size() < asked.size())  // else hardly anything was left
-            EXPECT_GT(received.size(), from_the_old) << "what was not spent, the new owner signs";
+        from_the_fresh = received.size() - from_the_old;
         fresh.advance(past_the_floor);
         EXPECT_TRUE(signs(fresh, app, approve(fresh, app, {"new"}), "new"));
     }
@@ -167,6 +167,9 @@ TEST_F(TwoOwners, SAM_24_OneThatWasPausedUnderLoadReleasesNothingAfterwards) {
     const auto starts = records("started");
     ASSERT_GE(starts.size(), 4u);
     const auto taken = starts[2].seq();  // the trial's own, the old one's, the fresh one's
+    const auto spent = static_cast<std::size_t>(std::ranges::count_if(
+        log, [&](const pb::LogRecord& record) { return record.seq() < taken && record.type() == "sign-intent"; }));
+    EXPECT_EQ(from_the_fresh, asked.size() - spent) << "what was not spent, the new owner signs";
     for (std::size_t i = 0; i < from_the_old; ++i)
         if (const auto* result = result_of(log, received[i])) EXPECT_LT(result->seq(), taken) << "released too late";
 }
@@ -179,7 +182,8 @@ TEST_F(TwoOwners, SAM_24_OfTwoThatStartAtOnceAtMostOneServes) {
             clock.advance(25h);  // unclean starts are forgotten
             for (auto* each : {&left, &right}) each->launch();
             for (auto* each : {&left, &right}) comes(*each, patience_with_two);
-            for (auto* each : {&left, &right}) each->set_clock(clock.now() + past_the_floor);
+            clock.advance(past_the_floor);
+            for (auto* each : {&left, &right}) each->set_clock(clock.now());  // one of them may have ended already
             // One code of one app, asked of both.
             int served = 0;
             const auto document = "both-" + std::to_string(round);
