@@ -99,12 +99,8 @@ Result<Bytes> rsa_public_key(Session& session, CK_OBJECT_HANDLE object) {
     return der_of(*key, i2d_PUBKEY);
 }
 
-// What lives in the session is gone with it. Already closed: so is the object.
-bool discard(Session& session, CK_OBJECT_HANDLE object) {
-    if (session.handle() == CK_INVALID_HANDLE) return true;
-    if (session.api().C_DestroyObject(session.handle(), object) == CKR_OK) return true;
-    session.drop();
-    return false;
+bool destroy(Session& session, CK_OBJECT_HANDLE object) {
+    return session.handle() != CK_INVALID_HANDLE && session.api().C_DestroyObject(session.handle(), object) == CKR_OK;
 }
 
 Bytes curve_parameters(const KeyKindRow& row) {
@@ -172,9 +168,10 @@ Result<GeneratedKey> generate_key_pair(Session& session, KeyKind kind, const Cka
     auto public_key = row.elliptic ? elliptic_public_key(session, public_handle, row)
                                    : rsa_public_key(session, public_handle);
     auto evidence = read_back(session, private_handle, rules, with_optional);
-    const bool public_half_gone = discard(session, public_handle);
+    const bool public_half_gone = destroy(session, public_handle);
     if (!public_key || !evidence || !public_half_gone) {
-        discard(session, private_handle);
+        // What lives in the session goes with it; what lives in the token and stays is an orphan, swept at the next start.
+        if (const bool gone = destroy(session, private_handle); !gone || !public_half_gone) session.drop();
         if (!public_key) return public_key.error();
         return evidence ? Error{Errc::token_away, "the public half stays in the session"} : evidence.error();
     }
@@ -215,7 +212,7 @@ Result<std::shared_ptr<KeyObject>> generate_secret_key(Session& session, const C
     }
     if (rv != CKR_OK) return error_of(rv, "C_GenerateKey");
     if (const auto evidence = read_back(session, handle, rules, with_optional); !evidence) {
-        discard(session, handle);
+        if (!destroy(session, handle)) session.drop();
         return evidence.error();
     }
     auto key = std::make_shared<KeyObject>(id, secret_class);

@@ -82,8 +82,8 @@ auto SigningFlow::enter(const Committed& committed) -> DecisionType {
 // What became of it, noted in the cell; the answer that will be given once that is durable.
 Result<SignatureList> SigningFlow::settle(cell::Credential& cell, Event& event, std::vector<Alarm>& alarms) const {
     auto* answer = answer_to(cell, module_->activation().sad(), request_->idempotency_key);
-    if (!module_
-             ->verified()) {  // wrong key, wrong handle, or a lying module: nothing more is signed with this credential
+    // Wrong key, wrong handle, or a lying module: nothing more is signed with this credential.
+    if (!module_->verified()) {
         if (cell.state() == cell::Credential::ACTIVE) cell.set_state(cell::Credential::DISABLED);
         if (answer != nullptr) answer->set_done(true);
         event = Event::signature_bad;

@@ -167,6 +167,19 @@ TEST(Signing, WhenTheCellOrItsTokenIsGoneTheOutcomeIsRecordedAndNothingReleased)
         }
 }
 
+TEST(Signing, QSCD_26_ABadSignatureOfADestroyedKeyDoesNotMakeItDisabledOnly) {
+    for (const auto state : {cell::Credential::DESTROYING, cell::Credential::DESTROYED}) {
+        ByHand hand;
+        auto flow = hand.signing();
+        auto permission = hand.permission(flow);
+        hand.sam.staged.anna.set_state(state);
+        const auto decision = hand.give(
+            flow, ModuleAnswered{answer_of(std::move(permission.activation), outcomes(2), false)});
+        EXPECT_EQ(event_of(decision), Event::signature_bad);
+        EXPECT_EQ(hand.sam.staged.anna.state(), state);
+    }
+}
+
 TEST(Signing, SIG_20_ARepeatIsAnsweredFromTheCell) {
     Sam sam;
     const auto sad = sam.authorise({.code = sam.current_code()}).value();
