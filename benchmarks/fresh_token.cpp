@@ -73,6 +73,7 @@ void FreshToken::fill(int count) {
         api.C_DestroyObject(session, public_key);
     }
     api.C_CloseSession(session);
+    ::sync();  // else what is measured next pays for writing them back
 }
 
 void FreshToken::reload() {

@@ -15,7 +15,7 @@ public:
     hsm::Token& token() { return *token_; }
     hsm::Token& second();  // another token of the same module
     const hsm::GeneratedKey& key(KeyKind kind);
-    void fill(int count);  // so many P-256 keys more, not synced
+    void fill(int count);  // so many P-256 keys more
     void reload();         // as a start finds them: the module anew, and the keys of key() found
 
     // C_SignInit and C_Sign with a cached handle on a session of the caller's thread: what the module itself can do.

@@ -36,6 +36,7 @@ double median_of(std::size_t count, Act act) {
 double sync_time(const std::filesystem::path& folder) {
     const auto path = folder / "sync";
     const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+    if (file.get() < 0) std::abort();
     const std::array<char, 4096> page{};
     return median_of(300, [&] {
         if (::write(file.get(), page.data(), page.size()) < 0 || ::fdatasync(file.get()) != 0) std::abort();
@@ -51,7 +52,7 @@ double hmac_time(hsm::Token& token) {
 }
 
 std::size_t resident() {
-    ::malloc_trim(0);
+    (void)::malloc_trim(0);
     std::size_t total = 0, pages = 0;
     std::ifstream{"/proc/self/statm"} >> total >> pages;
     return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -178,7 +179,7 @@ struct Signers : TrialSam {
             time += seconds_since(began);
             done += good;
         }
-        if (done != rounds * callers) std::fprintf(stderr, "only %u flows of %u\n", done, rounds * callers);
+        if (done != rounds * callers) (void)std::fprintf(stderr, "only %u flows of %u\n", done, rounds * callers);
         return done / time;
     }
 };

@@ -36,7 +36,7 @@ struct WrappingToken {
 double seconds_since(Steady::time_point began) { return std::chrono::duration<double>(Steady::now() - began).count(); }
 
 std::size_t resident_bytes() {
-    ::malloc_trim(0);
+    (void)::malloc_trim(0);
     std::size_t total = 0, pages = 0;
     std::ifstream{"/proc/self/statm"} >> total >> pages;
     return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

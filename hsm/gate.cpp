@@ -1,33 +1,45 @@
 #include "hsm/gate.hpp"
 
 #include <algorithm>
-#include <vector>
+#include <array>
+#include <span>
+#include <stdexcept>
 
 namespace qscd::hsm {
 namespace {
 
-// The gates that this thread is inside of, once for each time it entered.
-std::vector<const Gate*>& entered() {
-    thread_local std::vector<const Gate*> all;
-    return all;
+constexpr std::size_t deepest = 8;  // a job of one module that uses another's: two, never many
+
+// The gates that this thread is inside of, once for each time it entered. Without a destructor: objects that end with the
+// process pass gates when the thread's own are gone.
+struct Entered {
+    std::array<const Gate*, deepest> gates;
+    std::size_t count;
+    std::span<const Gate*> all() { return {gates.data(), count}; }
+};
+Entered& entered() {
+    thread_local constinit Entered here{};
+    return here;
 }
 
 }  // namespace
 
 void Gate::lock_shared() {
     auto& mine = entered();
+    if (mine.count == deepest) throw std::logic_error{"a thread inside of too many modules"};
     {
         std::unique_lock guard{lock_};
         // Who is inside already must not wait for a closing that waits for it.
-        if (std::ranges::count(mine, this) == 0) changed_.wait(guard, [&] { return !closed_; });
+        if (std::ranges::count(mine.all(), this) == 0) changed_.wait(guard, [&] { return !closed_; });
         ++inside_;
     }
-    mine.push_back(this);
+    mine.gates[mine.count++] = this;
 }
 
 void Gate::unlock_shared() {
     auto& mine = entered();
-    mine.erase(std::ranges::find(mine, this));
+    *std::ranges::find(mine.all(), this) = mine.gates[mine.count - 1];
+    --mine.count;
     const std::lock_guard guard{lock_};
     if (--inside_ == 0 && closed_) changed_.notify_all();
 }

@@ -46,11 +46,11 @@ Result<std::unique_ptr<Register>> Register::open(const store::Location& where) {
     return std::unique_ptr<Register>{new Register{std::move(database)}};
 }
 
-Result<std::vector<RegisterEntry>> Register::entries(std::string_view condition, std::vector<Value> parameters) {
+Result<std::vector<RegisterEntry>> Register::entries(std::string_view condition, const std::vector<Value>& parameters) {
     QSCD_TRY(auto rows, database_->query("SELECT number, issuer, serial, enrolment, credential, type, grant_digest, "
                                          "proof_digest, tbs, state, not_after, certificate FROM certificate WHERE " +
                                              std::string{condition},
-                                         std::move(parameters)));
+                                         parameters));
     std::vector<RegisterEntry> out;
     for (const auto& row : rows) {
         QSCD_TRY(auto entry, entry_of(row));

@@ -71,7 +71,7 @@ public:
 
 private:
     explicit Register(std::unique_ptr<store::Database> database) : database_(std::move(database)) {}
-    Result<std::vector<RegisterEntry>> entries(std::string_view condition, std::vector<store::Value> parameters);
+    Result<std::vector<RegisterEntry>> entries(std::string_view condition, const std::vector<store::Value>& parameters);
     std::mutex lock_;
     std::unique_ptr<store::Database> database_;
 };

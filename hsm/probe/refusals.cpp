@@ -104,7 +104,7 @@ Answer keeps_allowed_mechanisms(Trial& trial) {
                                                       ? std::vector<CK_MECHANISM_TYPE>{CKM_ECDSA}
                                                       : std::vector<CK_MECHANISM_TYPE>{CKM_RSA_PKCS, CKM_RSA_PKCS_PSS};
     std::vector<CK_MECHANISM_TYPE> said(back.value().size() / sizeof(CK_MECHANISM_TYPE));
-    std::memcpy(said.data(), back.value().data(), said.size() * sizeof(CK_MECHANISM_TYPE));
+    if (!said.empty()) std::memcpy(said.data(), back.value().data(), said.size() * sizeof(CK_MECHANISM_TYPE));
     return {std::ranges::is_permutation(said, wanted), std::to_string(said.size()) + " mechanisms"};
 }
 

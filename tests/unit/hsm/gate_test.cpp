@@ -74,5 +74,30 @@ TEST(GateTest, WhoIsInsideMayEnterAgainWhileItIsBeingClosed) {
     caller.get();
 }
 
+// A module that lives as long as the process is left after the thread's own objects have ended.
+TEST(GateTest, IsPassedByWhatEndsWithTheProcess) {
+    EXPECT_EXIT(
+        {
+            static Gate gate;
+            struct Last {
+                ~Last() { const std::shared_lock inside{gate}; }
+            };
+            static const Last last;
+            { const std::shared_lock inside{gate}; }
+            std::exit(0);
+        },
+        testing::ExitedWithCode(0), "");
+}
+
+TEST(GateTest, ManyTimesInsideIsABug) {
+    Gate gate;
+    std::vector<std::shared_lock<Gate>> held;
+    EXPECT_THROW(for (int i = 0; i < 100; ++i) held.emplace_back(gate), std::logic_error);
+    EXPECT_GE(held.size(), 2U);
+    held.clear();
+    EXPECT_TRUE(gate.try_close_for(std::chrono::milliseconds{1}));
+    gate.open();
+}
+
 }  // namespace
 }  // namespace qscd::hsm
