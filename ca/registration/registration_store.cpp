@@ -43,11 +43,11 @@ Result<bool> RegistrationStore::add(const Account& account, const std::string& p
 }
 
 Result<std::optional<EnrolmentRequest>> RegistrationStore::one_request(std::string_view condition,
-                                                                       std::vector<store::Value> parameters) {
+                                                                       const std::vector<store::Value>& parameters) {
     QSCD_TRY(const auto rows, database_->query("SELECT enrolment, signer, content, profile, proofing, grant_body, "
                                                "created_at, expires_at FROM request WHERE " +
                                                    std::string{condition},
-                                               std::move(parameters)));
+                                               parameters));
     if (rows.empty()) return std::optional<EnrolmentRequest>{};
     const auto& row = rows.front();
     const auto enrolment = EnrolmentId::from(blob(row[0]));

@@ -53,7 +53,7 @@ public:
 private:
     explicit RegistrationStore(std::unique_ptr<store::Database> database) : database_(std::move(database)) {}
     Result<std::optional<EnrolmentRequest>> one_request(std::string_view condition,
-                                                        std::vector<store::Value> parameters);
+                                                        const std::vector<store::Value>& parameters);
     std::unique_ptr<store::Database> database_;
 };
 

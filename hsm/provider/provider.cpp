@@ -105,6 +105,7 @@ void name_errors() {
     texts[0] = {ERR_PACK(error_library(), 0, 0), name};
     for (std::size_t code = 1; code <= last; ++code)
         texts[code] = {ERR_PACK(error_library(), 0, reason_of(static_cast<Errc>(code))),
+                       // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): names are literals
                        name_of(static_cast<Errc>(code)).data()};
     ERR_load_strings(error_library(), texts.data());
 }

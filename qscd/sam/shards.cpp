@@ -182,6 +182,7 @@ Result<Shard*> Shards::of(unsigned number, std::string_view token) const {
 
 Result<Shard*> Shards::place(const KeyWish& wish) {
     std::vector<ShardLoad> loads;
+    loads.reserve(all_.size());
     for (const auto& each : all_) loads.push_back(each->load());
     const auto number = sam::place(loads, wish, last_);
     if (!number) {
