@@ -224,7 +224,8 @@ void Faults::wait(std::string_view function) {
     const auto hold = holds_.find(function);
     const auto gate = hold != holds_.end() ? hold->second : std::filesystem::path{};
     guard.unlock();
-    if (pause.count() != 0) std::this_thread::sleep_for(pause);
+    if (pause.count() != 0) std::this_thread::sleep_for(pause);  // the delay is the fault itself
+    // A file, since the test that opens the gate may be another process; looked at often enough to cost nobody time.
     while (!gate.empty() && !std::filesystem::exists(gate)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }
 
